@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+#
+# The only Makefile. Three kinds of object, each with flags of its own, all under $(O):
+#   host/   the hypervisor, back-ends and toolstack (libc, threads)
+#   guest/  the guest library and the guest kernels (freestanding, no red zone)
+#   ghost/  the guest library compiled for the host, for unit tests against a fake hypervisor
+# Sources are found by folder; a new .c file in one of the folders below needs no edit here.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+
+VERSION := 0.1.0
+O       ?= build
+PREFIX  ?= /usr/local
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+AR      := ar
+CFLAGS  ?= -O2 -g
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
+say      = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $(2))
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+SAN     := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+HOST_FLAGS  := -std=gnu11 -I. -D_GNU_SOURCE -DPARAVANE_VERSION='"$(VERSION)"' -pthread $(WARN) $(SAN)
+GUEST_FLAGS := -std=gnu11 -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+               -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing \
+               -fcf-protection=none -ffunction-sections -fdata-sections $(WARN)
+GHOST_FLAGS := -std=gnu11 -I. -DPV_HOSTED_TEST -pthread -fno-strict-aliasing $(WARN) $(SAN)
+
+# ---- what there is ---------------------------------------------------------------------------
+
+HOST_DIRS  := backends hypervisor-stub/core hypervisor-stub/core/x86 hypervisor-stub/core/xenstore \
+              hypervisor-stub/engines/process hypervisor-stub/engines/kvm hypervisor-stub/fullvirt hypervisor-stub/toolstack
+HOST_SRCS  := $(foreach d,$(HOST_DIRS),$(wildcard $(d)/*.c $(d)/*.S))
+HOST_MAIN  := hypervisor-stub/toolstack/main.c
+HOST_OBJS  := $(patsubst %,$(O)/host/%.o,$(filter-out $(HOST_MAIN),$(HOST_SRCS)))
+
+GUEST_DIRS := pvops pvops/boot pvops/lib frontends frontends/native
+GUEST_SRCS := $(foreach d,$(GUEST_DIRS),$(wildcard $(d)/*.c $(d)/*.S))
+GUEST_OBJS := $(patsubst %,$(O)/guest/%.o,$(GUEST_SRCS))
+GHOST_OBJS := $(patsubst %,$(O)/ghost/%.o,$(filter %.c,$(GUEST_SRCS)))
+
+GUESTS     := $(notdir $(patsubst %/,%,$(wildcard tests/guests/*/)))
+GUEST_ELFS := $(foreach g,$(GUESTS),$(O)/guests/$(g))
+
+FAKE_OBJS  := $(patsubst %,$(O)/host/%.o,$(wildcard tests/fake/*.c))
+UNITS      := $(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c)))
+UNIT_BINS  := $(foreach u,$(UNITS),$(O)/tests/unit/$(u))
+
+# ---- main targets ----------------------------------------------------------------------------
+
+.PHONY: all host guest lib guests clean
+all: host guest
+host: $(O)/paravane $(O)/libparavane.a
+guest: lib guests
+lib: $(O)/libpvguest.a
+guests: $(GUEST_ELFS)
+
+$(O)/paravane: $(O)/host/$(HOST_MAIN).o $(O)/libparavane.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(O)/libparavane.a: $(HOST_OBJS)
+$(O)/libpvguest.a: $(GUEST_OBJS)
+$(O)/libpvguest-hosted.a: $(GHOST_OBJS)
+$(O)/libfake.a: $(FAKE_OBJS)
+$(O)/%.a:
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@; $(AR) rcs $@ $^
+
+$(O)/host/%.o: %
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) $(EXTRA_$(subst /,_,$<)) -MMD -MP -c -o $@ $<
+
+$(O)/guest/%.o: %
+	$(call say,GUESTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_FLAGS) -O2 -g $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/ghost/%.o: %
+	$(call say,GHOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GHOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A guest kernel: every source in its folder, the library, the library's linker script.
+guest_objs = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/guests/$(1)/*.c tests/guests/$(1)/*.S))
+$(O)/guests/%: $$(call guest_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
+	$(call say,GUESTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
+
+# ---- tests -----------------------------------------------------------------------------------
+
+CHECK_CFLAGS = $(shell pkg-config --cflags check 2>/dev/null)
+CHECK_LIBS   = $(shell pkg-config --libs check 2>/dev/null)
+
+$(O)/host/tests/unit/%.c.o: HOST_FLAGS += $(CHECK_CFLAGS)
+
+$(O)/tests/unit/%: $(O)/host/tests/unit/test_%.c.o tests/unit/runner.c $(O)/libparavane.a $(O)/libpvguest-hosted.a $(O)/libfake.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -DSUITE=$*_suite $(CHECK_CFLAGS) $(LDFLAGS) -o $@ tests/unit/runner.c $< \
+	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS)
+
+.PHONY: units check-unit $(addprefix unit-,$(UNITS))
+units: $(UNIT_BINS)
+$(addprefix unit-,$(UNITS)): unit-%: $(O)/tests/unit/%
+	$(Q)$<
+check-unit: $(UNIT_BINS)
+	$(Q)fail=0; for t in $(UNIT_BINS); do $$t || fail=1; done; exit $$fail
+
+clean:
+	rm -rf $(O)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
