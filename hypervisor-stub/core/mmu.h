@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Direct paging: the guest's page tables hold machine frame numbers and change only through here.
+ *
+ * Invariant: every entry of a validated table is present only if its frame may be used that way by
+ * the domain, and holds the counts for it. Everything here needs the domain's lock.
+ */
+#ifndef HYPERVISOR_STUB_CORE_MMU_H
+#define HYPERVISOR_STUB_CORE_MMU_H
+
+#include "hypervisor-stub/core/hv.h"
+
+/* Takes a count of a type (validating a table that has none) and a reference. 0 or -XEN_E*. */
+int hv_type_get(struct hv_domain *d, mfn_t mfn, enum hv_frame_type type);
+void hv_type_put(struct hv_domain *d, mfn_t mfn);
+int hv_ref_get(struct hv_domain *d, mfn_t mfn);
+void hv_ref_put(struct hv_domain *d, mfn_t mfn);
+
+/* What one walk of the guest's tables found. */
+struct hv_walk {
+	unsigned level;    /* the level of the entry where the walk ended */
+	uint64_t entry[5]; /* [level] as read, 4 down to `level` */
+	mfn_t table[5];
+	bool present;
+	bool writable, user, executable;
+	mfn_t mfn; /* of the page, when present */
+};
+void hv_walk(struct hv_domain *d, mfn_t root, uint64_t va, struct hv_walk *w);
+
+enum hv_fault_answer {
+	HV_FAULT_RESUME,   /* the engine's cache has been filled; run on */
+	HV_FAULT_GUEST,    /* it is the guest's own: deliver with *error_code as corrected */
+	HV_FAULT_PT_WRITE, /* a write to a page table, through a read-only mapping: emulate it */
+	HV_FAULT_M2P_READ, /* a read of the fixed machine-to-physical address: emulate it */
+};
+/*
+ * hv_mmu_fault - what a page fault of v at cr2 means
+ * error_code: in: as reported (only W, U, I bits are used); out: as Xen would give it to the guest.
+ * Sets accessed and dirty bits of what it fills. Takes the domain's lock itself.
+ */
+enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *error_code);
+/*
+ * Emulated write to a page-table entry at linear address va (size 1, 2, 4 or 8 bytes; cmpxchg when
+ * expected is not NULL: *done says whether it matched, *expected gets what was there).
+ * 0, or -XEN_EFAULT when it is no page-table page, -XEN_EINVAL when the new entry is refused.
+ */
+int hv_mmu_emulated_write(struct hv_vcpu *v, uint64_t va, unsigned size, uint64_t value,
+                          uint64_t *expected, bool *done);
+
+/* Sets the vCPU's roots; drop of the old ones included. Used by the builder's start and by vcpu
+ * contexts. */
+int hv_vcpu_set_root(struct hv_vcpu *v, mfn_t kernel_root);
+int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root_or_none);
+/* Drops all page-table pins and roots of a dying domain. */
+void hv_mmu_domain_teardown(struct hv_domain *d);
+
+/* Hypercall handlers (hypercall.h says the calling convention). */
+int64_t hv_do_mmu_update(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_update_va_mapping(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_update_va_mapping_otherdomain(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_mmuext_op(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_memory_op(struct hv_vcpu *v, const uint64_t *a);         /* memory.c */
+int64_t hv_do_set_gdt(struct hv_vcpu *v, const uint64_t *a);           /* descr.c */
+int64_t hv_do_update_descriptor(struct hv_vcpu *v, const uint64_t *a); /* descr.c */
+
+#endif
