@@ -116,7 +116,89 @@ units: $(UNIT_BINS)
 $(addprefix unit-,$(UNITS)): unit-%: $(O)/tests/unit/%
 	$(Q)$<
 check-unit: $(UNIT_BINS)
-	$(Q)fail=0; for t in $(UNIT_BINS); do $$t || fail=1; done; exit $$fail
+	$(Q)tests/check.sh -t 90 unit $(UNIT_BINS)
+
+# ---- the house: everything a person types -----------------------------------------------------
+
+export O
+SETUP_PACKAGES := check pkg-config libxen-dev libclang-rt-14-dev xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils \
+                  linux-image-amd64 busybox-static qemu-system-x86 qemu-utils seabios cpio kmod xz-utils \
+                  user-mode-linux e2fsprogs nbdkit passt podman mandoc
+.PHONY: help setup demo check check-guest check-fuzz check-san check-container fuzz
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make                  build everything under build/ (O=dir elsewhere; V=1 shows commands; WERROR=1 makes warnings errors)
+#: make setup            install the Debian packages that the tests use (root, or sudo without a password)
+#: make demo             build, boot a guest, show it
+#: make check            all tests: ABI, unit, guests, hostile input, bounded fuzzing
+#: make check-abi        our ABI headers against Xen's
+#: make check-unit       unit tests;  make unit-NAME  one of them
+#: make check-guest      guests on every engine that works here, command line, kill test
+#: make check-fuzz       replay and mutate each corpus for FUZZ_SECONDS (2)
+#: make check-san        unit tests and fuzz replay under AddressSanitizer and UndefinedBehaviorSanitizer
+#: make check-container  demo and guest tests without capabilities under a container's seccomp profile
+#: make check-xen        hello and selftest on real Xen in an emulator, beside ours
+#: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
+#: make bench-micro      the table of micro-benchmarks
+#: make install          DESTDIR= PREFIX=/usr/local
+#: make clean            remove O
+
+setup:
+	@tests/tools/setup.sh $(SETUP_PACKAGES)
+
+demo: all
+	$(Q)tests/demo.sh
+
+INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
+
+check: all units
+	$(Q)tests/check-all.sh
+
+check-guest: all
+	$(Q)tests/check.sh -t 240 guest $(INTEGRATION)
+
+# ---- fuzzing: targets are plain functions ----------------------------------------------------
+
+FUZZ_SECONDS ?= 2
+TIME         ?= 60
+FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_BINS    := $(foreach t,$(FUZZ_TARGETS),$(O)/fuzz/$(t))
+
+$(O)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/driver.c $(O)/libparavane.a $(O)/libfake.a $(O)/libpvguest-hosted.a
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) -Wno-missing-prototypes $(CFLAGS) -DTARGET=fuzz_$* $(LDFLAGS) -o $@ tests/fuzz/fuzz_$*.c tests/fuzz/driver.c \
+	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+$(O)/libfuzzer/%: tests/fuzz/fuzz_%.c tests/fuzz/libfuzzer.c $(O)/libparavane.a $(O)/libfake.a $(O)/libpvguest-hosted.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(CFLAGS) -DTARGET=fuzz_$* -o $@ tests/fuzz/fuzz_$*.c \
+	    tests/fuzz/libfuzzer.c -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+.PHONY: fuzz-bins libfuzzer-bins
+fuzz-bins: $(FUZZ_BINS)
+libfuzzer-bins: $(foreach t,$(FUZZ_TARGETS),$(O)/libfuzzer/$(t))
+check-fuzz: fuzz-bins
+	$(Q)tests/fuzz/run.sh replay $(FUZZ_SECONDS) $(FUZZ_BINS)
+fuzz:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/clang CC=clang SANITIZE=address,undefined,fuzzer-no-link libfuzzer-bins
+	$(Q)tests/fuzz/run.sh libfuzzer $(TIME) $(foreach t,$(FUZZ_TARGETS),$(O)/clang/libfuzzer/$(t))
+
+# Under sanitizers only hosted code runs: the unit tests and the fuzz targets. The process engine starts
+# processes that are emptied of everything, a sanitizer's shadow included, so its own test is left out.
+SAN_LEFT_OUT := engine_process
+check-san:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/san SANITIZE=address,undefined CFLAGS="-O1 -g" san-run
+.PHONY: san-run
+san-run: $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS)) $(FUZZ_BINS)
+	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 tests/check.sh -t 200 san-unit \
+	    $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS))
+	$(Q)ASAN_OPTIONS=abort_on_error=1 tests/fuzz/run.sh replay 1 $(FUZZ_BINS)
+
+check-container: all
+	$(Q)tests/container/check.sh
 
 clean:
 	rm -rf $(O)
