@@ -197,7 +197,10 @@ san-run: $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS)
 	    $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS))
 	$(Q)ASAN_OPTIONS=abort_on_error=1 tests/fuzz/run.sh replay 1 $(FUZZ_BINS)
 
-check-container: all
+$(O)/tests/contain: tests/container/contain.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
+check-container: all $(O)/tests/contain
 	$(Q)tests/container/check.sh
 
 clean:
