@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a kernel finds when it is entered by XEN_ELFNOTE_PHYS32_ENTRY: 32-bit protected mode, no
+ * paging, flat segments, interrupts off, ebx holding the physical address of a struct
+ * hvm_start_info. Whoever loads the image writes it all; the kernel only reads.
+ *
+ * All addresses are physical; 0 means that there is none.
+ */
+#ifndef ABI_PVH_H
+#define ABI_PVH_H
+
+#include "abi/base.h"
+
+#define XEN_HVM_START_MAGIC_VALUE 0x336ec578
+
+/* hvm_memmap_table_entry.type, as in the memory map of a PC's firmware */
+#define XEN_HVM_MEMMAP_TYPE_RAM      1
+#define XEN_HVM_MEMMAP_TYPE_RESERVED 2
+#define XEN_HVM_MEMMAP_TYPE_ACPI     3
+#define XEN_HVM_MEMMAP_TYPE_NVS      4
+#define XEN_HVM_MEMMAP_TYPE_UNUSABLE 5
+#define XEN_HVM_MEMMAP_TYPE_DISABLED 6
+#define XEN_HVM_MEMMAP_TYPE_PMEM     7
+
+#ifndef __ASSEMBLY__
+
+struct hvm_start_info {
+	uint32_t magic;   /* XEN_HVM_START_MAGIC_VALUE */
+	uint32_t version; /* 1; in version 0 the structure ends before memmap_paddr */
+	uint32_t flags;   /* SIF_* */
+	uint32_t nr_modules;
+	uint64_t modlist_paddr; /* array of struct hvm_modlist_entry */
+	uint64_t cmdline_paddr; /* string */
+	uint64_t rsdp_paddr;    /* ACPI root */
+	uint64_t memmap_paddr;  /* array of struct hvm_memmap_table_entry */
+	uint32_t memmap_entries;
+	uint32_t reserved; /* 0 */
+};
+
+struct hvm_modlist_entry {
+	uint64_t paddr;
+	uint64_t size; /* bytes */
+	uint64_t cmdline_paddr;
+	uint64_t reserved;
+};
+
+struct hvm_memmap_table_entry {
+	uint64_t addr;
+	uint64_t size;     /* bytes */
+	uint32_t type;     /* XEN_HVM_MEMMAP_TYPE_* */
+	uint32_t reserved; /* 0 */
+};
+
+PV_ABI_SIZE(struct hvm_start_info, 56);
+PV_ABI_SIZE(struct hvm_modlist_entry, 32);
+PV_ABI_SIZE(struct hvm_memmap_table_entry, 24);
+
+#endif /* __ASSEMBLY__ */
+
+#endif /* ABI_PVH_H */
