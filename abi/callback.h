@@ -27,7 +27,7 @@
 
 /* callback_register.flags: mask upcalls on entry (an event upcall always does). */
 #define _CALLBACKF_mask_events 0
-#define CALLBACKF_mask_events  (1U << _CALLBACKF_mask_events)
+#define CALLBACKF_mask_events  (xen_mk_uint(1) << _CALLBACKF_mask_events)
 
 #ifndef __ASSEMBLY__
 

@@ -31,32 +31,32 @@
 #define GNTTAB_RESERVED_XENSTORE   1
 
 /* grant_entry_v1.flags: the type, written by the guest ... */
-#define GTF_invalid         (0U << 0)
-#define GTF_permit_access   (1U << 0) /* domid may map or copy */
-#define GTF_accept_transfer (2U << 0) /* domid may give a frame: not supported */
-#define GTF_transitive      (3U << 0) /* version 2 only: not supported */
-#define GTF_type_mask       (3U << 0)
+#define GTF_invalid         (xen_mk_uint(0) << 0)
+#define GTF_permit_access   (xen_mk_uint(1) << 0) /* domid may map or copy */
+#define GTF_accept_transfer (xen_mk_uint(2) << 0) /* domid may give a frame: not supported */
+#define GTF_transitive      (xen_mk_uint(3) << 0) /* version 2 only: not supported */
+#define GTF_type_mask       (xen_mk_uint(3) << 0)
 /* ... limits on the access, written by the guest ... */
 #define _GTF_readonly 2
-#define GTF_readonly  (1U << _GTF_readonly)
+#define GTF_readonly  (xen_mk_uint(1) << _GTF_readonly)
 #define _GTF_PWT      5
-#define GTF_PWT       (1U << _GTF_PWT)
+#define GTF_PWT       (xen_mk_uint(1) << _GTF_PWT)
 #define _GTF_PCD      6
-#define GTF_PCD       (1U << _GTF_PCD)
+#define GTF_PCD       (xen_mk_uint(1) << _GTF_PCD)
 #define _GTF_PAT      7
-#define GTF_PAT       (1U << _GTF_PAT)
+#define GTF_PAT       (xen_mk_uint(1) << _GTF_PAT)
 #define _GTF_sub_page 8
-#define GTF_sub_page  (1U << _GTF_sub_page) /* version 2 only: not supported */
+#define GTF_sub_page  (xen_mk_uint(1) << _GTF_sub_page) /* version 2 only: not supported */
 /* ... and what is being done with it, written by the hypervisor. */
 #define _GTF_reading 3
-#define GTF_reading  (1U << _GTF_reading)
+#define GTF_reading  (xen_mk_uint(1) << _GTF_reading)
 #define _GTF_writing 4
-#define GTF_writing  (1U << _GTF_writing)
+#define GTF_writing  (xen_mk_uint(1) << _GTF_writing)
 /* The same bits when the type is GTF_accept_transfer. */
 #define _GTF_transfer_committed    2
-#define GTF_transfer_committed     (1U << _GTF_transfer_committed)
+#define GTF_transfer_committed     (xen_mk_uint(1) << _GTF_transfer_committed)
 #define _GTF_transfer_completed    3
-#define GTF_transfer_completed     (1U << _GTF_transfer_completed)
+#define GTF_transfer_completed     (xen_mk_uint(1) << _GTF_transfer_completed)
 
 #define GNTTABOP_map_grant_ref     0  /* struct gnttab_map_grant_ref */
 #define GNTTABOP_unmap_grant_ref   1  /* struct gnttab_unmap_grant_ref */

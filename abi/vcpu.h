@@ -38,7 +38,7 @@
 
 /* vcpu_set_singleshot_timer.flags: answer ETIME, do not arm, when the time has passed. */
 #define _VCPU_SSHOTTMR_future 0
-#define VCPU_SSHOTTMR_future  (1U << _VCPU_SSHOTTMR_future)
+#define VCPU_SSHOTTMR_future  (xen_mk_uint(1) << _VCPU_SSHOTTMR_future)
 
 #ifndef __ASSEMBLY__
 
