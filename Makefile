@@ -33,6 +33,9 @@ GUEST_FLAGS := -std=gnu11 -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mg
                -fcf-protection=none -ffunction-sections -fdata-sections $(WARN)
 GHOST_FLAGS := -std=gnu11 -I. -DPV_HOSTED_TEST -pthread -fno-strict-aliasing $(WARN) $(SAN)
 
+# The host's side of the ABI sees guest pointers as inert numbers (abi/handle.h).
+$(O)/host/hypervisor-stub/% $(O)/host/backends/%: HOST_FLAGS += -DPARAVANE_HOST_ABI
+
 # ---- what there is ---------------------------------------------------------------------------
 
 HOST_DIRS  := backends hypervisor-stub/core hypervisor-stub/core/x86 hypervisor-stub/core/xenstore \
