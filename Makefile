@@ -206,6 +206,13 @@ $(O)/tests/contain: tests/container/contain.c
 check-container: all $(O)/tests/contain
 	$(Q)tests/container/check.sh
 
+$(O)/bench/micro: tests/bench/micro.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
+.PHONY: bench-micro
+bench-micro: all $(O)/bench/micro
+	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
+
 clean:
 	rm -rf $(O)
 
