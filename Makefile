@@ -126,7 +126,7 @@ check-unit: $(UNIT_BINS)
 export O
 SETUP_PACKAGES := check pkg-config libxen-dev libclang-rt-14-dev xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils \
                   linux-image-amd64 busybox-static qemu-system-x86 qemu-utils seabios cpio kmod xz-utils \
-                  user-mode-linux e2fsprogs nbdkit passt podman mandoc
+                  user-mode-linux grub-xen-host e2fsprogs nbdkit passt podman mandoc
 .PHONY: help setup demo check check-guest check-fuzz check-san check-container fuzz
 
 help:
