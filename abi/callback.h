@@ -48,7 +48,10 @@ typedef struct callback_unregister callback_unregister_t;
 DEFINE_XEN_GUEST_HANDLE(callback_unregister_t);
 
 PV_ABI_SIZE(struct callback_register, 16);
+PV_ABI_FIELD(struct callback_register, flags, 2);
+PV_ABI_FIELD(struct callback_register, address, 8);
 PV_ABI_SIZE(struct callback_unregister, 4);
+PV_ABI_FIELD(struct callback_unregister, _unused, 2);
 
 #endif /* __ASSEMBLY__ */
 

@@ -165,17 +165,32 @@ typedef struct evtchn_op evtchn_op_t;
 DEFINE_XEN_GUEST_HANDLE(evtchn_op_t);
 
 PV_ABI_SIZE(struct evtchn_alloc_unbound, 8);
+PV_ABI_FIELD(struct evtchn_alloc_unbound, remote_dom, 2);
+PV_ABI_FIELD(struct evtchn_alloc_unbound, port, 4);
 PV_ABI_SIZE(struct evtchn_bind_interdomain, 12);
+PV_ABI_FIELD(struct evtchn_bind_interdomain, remote_port, 4);
+PV_ABI_FIELD(struct evtchn_bind_interdomain, local_port, 8);
 PV_ABI_SIZE(struct evtchn_bind_virq, 12);
+PV_ABI_FIELD(struct evtchn_bind_virq, vcpu, 4);
+PV_ABI_FIELD(struct evtchn_bind_virq, port, 8);
 PV_ABI_SIZE(struct evtchn_bind_pirq, 12);
+PV_ABI_FIELD(struct evtchn_bind_pirq, flags, 4);
+PV_ABI_FIELD(struct evtchn_bind_pirq, port, 8);
 PV_ABI_SIZE(struct evtchn_bind_ipi, 8);
+PV_ABI_FIELD(struct evtchn_bind_ipi, port, 4);
 PV_ABI_SIZE(struct evtchn_close, 4);
 PV_ABI_SIZE(struct evtchn_send, 4);
 PV_ABI_SIZE(struct evtchn_status, 24);
+PV_ABI_FIELD(struct evtchn_status, port, 4);
+PV_ABI_FIELD(struct evtchn_status, status, 8);
+PV_ABI_FIELD(struct evtchn_status, vcpu, 12);
+PV_ABI_FIELD(struct evtchn_status, u, 16);
 PV_ABI_SIZE(struct evtchn_bind_vcpu, 8);
+PV_ABI_FIELD(struct evtchn_bind_vcpu, vcpu, 4);
 PV_ABI_SIZE(struct evtchn_unmask, 4);
 PV_ABI_SIZE(struct evtchn_reset, 2);
 PV_ABI_SIZE(struct evtchn_op, 28);
+PV_ABI_FIELD(struct evtchn_op, u, 4);
 
 #endif /* __ASSEMBLY__ */
 

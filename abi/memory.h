@@ -33,7 +33,6 @@
 #define XENMEM_set_pod_target           16 /* hardware VMs only */
 #define XENMEM_get_pod_target           17 /* hardware VMs only */
 #define XENMEM_add_to_physmap_batch     23 /* translated guests only */
-#define XENMEM_claim_pages              24 /* privileged */
 #define XENMEM_machphys_compat_mfn_list 25 /* 32-bit guests only */
 #define XENMEM_get_vnumainfo            26 /* no NUMA: EOPNOTSUPP */
 #define XENMEM_acquire_resource         28 /* privileged */
@@ -113,11 +112,22 @@ typedef struct xen_memory_map xen_memory_map_t;
 DEFINE_XEN_GUEST_HANDLE(xen_memory_map_t);
 
 PV_ABI_SIZE(struct xen_memory_reservation, 32);
+PV_ABI_FIELD(struct xen_memory_reservation, nr_extents, 8);
+PV_ABI_FIELD(struct xen_memory_reservation, extent_order, 16);
+PV_ABI_FIELD(struct xen_memory_reservation, mem_flags, 20);
+PV_ABI_FIELD(struct xen_memory_reservation, domid, 24);
 PV_ABI_SIZE(struct xen_memory_exchange, 72);
+PV_ABI_FIELD(struct xen_memory_exchange, out, 32);
+PV_ABI_FIELD(struct xen_memory_exchange, nr_exchanged, 64);
 PV_ABI_SIZE(struct xen_memory_domain, 2);
 PV_ABI_SIZE(struct xen_machphys_mfn_list, 24);
+PV_ABI_FIELD(struct xen_machphys_mfn_list, extent_start, 8);
+PV_ABI_FIELD(struct xen_machphys_mfn_list, nr_extents, 16);
 PV_ABI_SIZE(struct xen_machphys_mapping, 24);
+PV_ABI_FIELD(struct xen_machphys_mapping, v_end, 8);
+PV_ABI_FIELD(struct xen_machphys_mapping, max_mfn, 16);
 PV_ABI_SIZE(struct xen_memory_map, 16);
+PV_ABI_FIELD(struct xen_memory_map, buffer, 8);
 
 #endif /* __ASSEMBLY__ */
 

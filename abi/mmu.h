@@ -85,7 +85,10 @@ typedef struct mmuext_op mmuext_op_t;
 DEFINE_XEN_GUEST_HANDLE(mmuext_op_t);
 
 PV_ABI_SIZE(struct mmu_update, 16);
+PV_ABI_FIELD(struct mmu_update, val, 8);
 PV_ABI_SIZE(struct mmuext_op, 24);
+PV_ABI_FIELD(struct mmuext_op, arg1, 8);
+PV_ABI_FIELD(struct mmuext_op, arg2, 16);
 
 #endif /* __ASSEMBLY__ */
 

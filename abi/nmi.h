@@ -30,6 +30,7 @@ typedef struct xennmi_callback xennmi_callback_t;
 DEFINE_XEN_GUEST_HANDLE(xennmi_callback_t);
 
 PV_ABI_SIZE(struct xennmi_callback, 16);
+PV_ABI_FIELD(struct xennmi_callback, pad, 8);
 
 #endif /* __ASSEMBLY__ */
 

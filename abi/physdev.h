@@ -58,8 +58,10 @@ DEFINE_XEN_GUEST_HANDLE(physdev_set_iobitmap_t);
 
 PV_ABI_SIZE(struct physdev_eoi, 4);
 PV_ABI_SIZE(struct physdev_irq_status_query, 8);
+PV_ABI_FIELD(struct physdev_irq_status_query, flags, 4);
 PV_ABI_SIZE(struct physdev_set_iopl, 4);
 PV_ABI_SIZE(struct physdev_set_iobitmap, 16);
+PV_ABI_FIELD(struct physdev_set_iobitmap, nr_ports, 8);
 
 #endif /* __ASSEMBLY__ */
 

@@ -52,8 +52,23 @@ struct hvm_memmap_table_entry {
 };
 
 PV_ABI_SIZE(struct hvm_start_info, 56);
+PV_ABI_FIELD(struct hvm_start_info, version, 4);
+PV_ABI_FIELD(struct hvm_start_info, flags, 8);
+PV_ABI_FIELD(struct hvm_start_info, nr_modules, 12);
+PV_ABI_FIELD(struct hvm_start_info, modlist_paddr, 16);
+PV_ABI_FIELD(struct hvm_start_info, cmdline_paddr, 24);
+PV_ABI_FIELD(struct hvm_start_info, rsdp_paddr, 32);
+PV_ABI_FIELD(struct hvm_start_info, memmap_paddr, 40);
+PV_ABI_FIELD(struct hvm_start_info, memmap_entries, 48);
+PV_ABI_FIELD(struct hvm_start_info, reserved, 52);
 PV_ABI_SIZE(struct hvm_modlist_entry, 32);
+PV_ABI_FIELD(struct hvm_modlist_entry, size, 8);
+PV_ABI_FIELD(struct hvm_modlist_entry, cmdline_paddr, 16);
+PV_ABI_FIELD(struct hvm_modlist_entry, reserved, 24);
 PV_ABI_SIZE(struct hvm_memmap_table_entry, 24);
+PV_ABI_FIELD(struct hvm_memmap_table_entry, size, 8);
+PV_ABI_FIELD(struct hvm_memmap_table_entry, type, 16);
+PV_ABI_FIELD(struct hvm_memmap_table_entry, reserved, 20);
 
 #endif /* __ASSEMBLY__ */
 

@@ -71,8 +71,12 @@ DEFINE_XEN_GUEST_HANDLE(sched_pin_override_t);
 
 PV_ABI_SIZE(struct sched_shutdown, 4);
 PV_ABI_SIZE(struct sched_poll, 24);
+PV_ABI_FIELD(struct sched_poll, nr_ports, 8);
+PV_ABI_FIELD(struct sched_poll, timeout, 16);
 PV_ABI_SIZE(struct sched_remote_shutdown, 8);
+PV_ABI_FIELD(struct sched_remote_shutdown, reason, 4);
 PV_ABI_SIZE(struct sched_watchdog, 8);
+PV_ABI_FIELD(struct sched_watchdog, timeout, 4);
 PV_ABI_SIZE(struct sched_pin_override, 4);
 
 #endif /* __ASSEMBLY__ */

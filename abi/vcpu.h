@@ -112,10 +112,15 @@ typedef struct vcpu_register_time_memory_area vcpu_register_time_memory_area_t;
 DEFINE_XEN_GUEST_HANDLE(vcpu_register_time_memory_area_t);
 
 PV_ABI_SIZE(struct vcpu_runstate_info, 48);
+PV_ABI_FIELD(struct vcpu_runstate_info, state_entry_time, 8);
+PV_ABI_FIELD(struct vcpu_runstate_info, time, 16);
 PV_ABI_SIZE(struct vcpu_register_runstate_memory_area, 8);
 PV_ABI_SIZE(struct vcpu_set_periodic_timer, 8);
 PV_ABI_SIZE(struct vcpu_set_singleshot_timer, 16);
+PV_ABI_FIELD(struct vcpu_set_singleshot_timer, flags, 8);
 PV_ABI_SIZE(struct vcpu_register_vcpu_info, 16);
+PV_ABI_FIELD(struct vcpu_register_vcpu_info, offset, 8);
+PV_ABI_FIELD(struct vcpu_register_vcpu_info, rsvd, 12);
 PV_ABI_SIZE(struct vcpu_get_physid, 8);
 PV_ABI_SIZE(struct vcpu_register_time_memory_area, 8);
 

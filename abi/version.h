@@ -61,9 +61,14 @@ struct xen_build_id {
 typedef struct xen_build_id xen_build_id_t;
 
 PV_ABI_SIZE(struct xen_compile_info, 144);
+PV_ABI_FIELD(struct xen_compile_info, compile_by, 64);
+PV_ABI_FIELD(struct xen_compile_info, compile_domain, 80);
+PV_ABI_FIELD(struct xen_compile_info, compile_date, 112);
 PV_ABI_SIZE(struct xen_platform_parameters, 8);
 PV_ABI_SIZE(struct xen_feature_info, 8);
+PV_ABI_FIELD(struct xen_feature_info, submap, 4);
 PV_ABI_SIZE(struct xen_build_id, 4);
+PV_ABI_FIELD(struct xen_build_id, buf, 4);
 
 #endif /* __ASSEMBLY__ */
 

@@ -279,11 +279,48 @@ typedef struct {
 } xen_uuid_t;
 
 PV_ABI_SIZE(struct multicall_entry, 64);
+PV_ABI_FIELD(struct multicall_entry, result, 8);
+PV_ABI_FIELD(struct multicall_entry, args, 16);
 PV_ABI_SIZE(struct vcpu_time_info, 32);
+PV_ABI_FIELD(struct vcpu_time_info, pad0, 4);
+PV_ABI_FIELD(struct vcpu_time_info, tsc_timestamp, 8);
+PV_ABI_FIELD(struct vcpu_time_info, system_time, 16);
+PV_ABI_FIELD(struct vcpu_time_info, tsc_to_system_mul, 24);
+PV_ABI_FIELD(struct vcpu_time_info, tsc_shift, 28);
+PV_ABI_FIELD(struct vcpu_time_info, flags, 29);
+PV_ABI_FIELD(struct vcpu_time_info, pad1, 30);
 PV_ABI_SIZE(struct vcpu_info, 64);
+PV_ABI_FIELD(struct vcpu_info, evtchn_upcall_mask, 1);
+PV_ABI_FIELD(struct vcpu_info, evtchn_pending_sel, 8);
+PV_ABI_FIELD(struct vcpu_info, arch, 16);
+PV_ABI_FIELD(struct vcpu_info, time, 32);
 PV_ABI_SIZE(struct shared_info, 3136);
+PV_ABI_FIELD(struct shared_info, evtchn_pending, 2048);
+PV_ABI_FIELD(struct shared_info, evtchn_mask, 2560);
+PV_ABI_FIELD(struct shared_info, wc_version, 3072);
+PV_ABI_FIELD(struct shared_info, wc_sec, 3076);
+PV_ABI_FIELD(struct shared_info, wc_nsec, 3080);
+PV_ABI_FIELD(struct shared_info, wc_sec_hi, 3084);
+PV_ABI_FIELD(struct shared_info, arch, 3088);
 PV_ABI_SIZE(struct start_info, 1168);
+PV_ABI_FIELD(struct start_info, nr_pages, 32);
+PV_ABI_FIELD(struct start_info, shared_info, 40);
+PV_ABI_FIELD(struct start_info, flags, 48);
+PV_ABI_FIELD(struct start_info, store_mfn, 56);
+PV_ABI_FIELD(struct start_info, store_evtchn, 64);
+PV_ABI_FIELD(struct start_info, console, 72);
+PV_ABI_FIELD(struct start_info, pt_base, 88);
+PV_ABI_FIELD(struct start_info, nr_pt_frames, 96);
+PV_ABI_FIELD(struct start_info, mfn_list, 104);
+PV_ABI_FIELD(struct start_info, mod_start, 112);
+PV_ABI_FIELD(struct start_info, mod_len, 120);
+PV_ABI_FIELD(struct start_info, cmd_line, 128);
+PV_ABI_FIELD(struct start_info, first_p2m_pfn, 1152);
+PV_ABI_FIELD(struct start_info, nr_p2m_frames, 1160);
 PV_ABI_SIZE(struct xen_multiboot_mod_list, 16);
+PV_ABI_FIELD(struct xen_multiboot_mod_list, mod_end, 4);
+PV_ABI_FIELD(struct xen_multiboot_mod_list, cmdline, 8);
+PV_ABI_FIELD(struct xen_multiboot_mod_list, pad, 12);
 PV_ABI_SIZE(xen_uuid_t, 16);
 
 #endif /* __ASSEMBLY__ */

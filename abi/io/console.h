@@ -31,6 +31,11 @@ struct xencons_interface {
 };
 
 PV_ABI_SIZE(struct xencons_interface, 3088);
+PV_ABI_FIELD(struct xencons_interface, out, 1024);
+PV_ABI_FIELD(struct xencons_interface, in_cons, 3072);
+PV_ABI_FIELD(struct xencons_interface, in_prod, 3076);
+PV_ABI_FIELD(struct xencons_interface, out_cons, 3080);
+PV_ABI_FIELD(struct xencons_interface, out_prod, 3084);
 
 #endif /* __ASSEMBLY__ */
 

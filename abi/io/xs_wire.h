@@ -98,7 +98,18 @@ struct xenstore_domain_interface {
 };
 
 PV_ABI_SIZE(struct xsd_sockmsg, 16);
+PV_ABI_FIELD(struct xsd_sockmsg, req_id, 4);
+PV_ABI_FIELD(struct xsd_sockmsg, tx_id, 8);
+PV_ABI_FIELD(struct xsd_sockmsg, len, 12);
 PV_ABI_SIZE(struct xenstore_domain_interface, 2076);
+PV_ABI_FIELD(struct xenstore_domain_interface, rsp, 1024);
+PV_ABI_FIELD(struct xenstore_domain_interface, req_cons, 2048);
+PV_ABI_FIELD(struct xenstore_domain_interface, req_prod, 2052);
+PV_ABI_FIELD(struct xenstore_domain_interface, rsp_cons, 2056);
+PV_ABI_FIELD(struct xenstore_domain_interface, rsp_prod, 2060);
+PV_ABI_FIELD(struct xenstore_domain_interface, server_features, 2064);
+PV_ABI_FIELD(struct xenstore_domain_interface, connection, 2068);
+PV_ABI_FIELD(struct xenstore_domain_interface, error, 2072);
 
 #endif /* __ASSEMBLY__ */
 

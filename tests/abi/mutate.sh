@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Does check.sh notice? Each row below spoils a copy of the headers, most of them by one byte, and check.sh must fail
+# on it and name what is wrong. An unspoilt copy must pass, so that a failure means what it says.
+#
+#   mutate.sh ROOT OUT
+#
+# What breakage looks like: a row of which check.sh says nothing. The last line is "abi-mutations: N passed, ...".
+set -u
+LC_ALL=C
+export LC_ALL
+
+here=$(dirname "$0")
+root=$1
+out=$2
+XEN_INCLUDE=${XEN_INCLUDE:-/usr/include}
+passed=0
+failed=0
+skipped=0
+
+rm -rf "$out"
+mkdir -p "$out" || exit 2
+
+fresh() {
+	rm -rf "$out/copy"
+	mkdir -p "$out/copy"
+	cp -r "$root/abi" "$out/copy/abi"
+}
+
+# spoil BYTES|any PARTS FILE SED WORD: the change made by SED to FILE (BYTES bytes of it, same length) must make
+# check.sh fail in one of PARTS, with WORD in what it prints
+spoil() {
+	bytes=$1 parts=$2 file=$3 edit=$4 word=$5
+	case $parts in
+	alone) ;;
+	*) [ -e "$XEN_INCLUDE/xen/xen.h" ] || { skipped=$((skipped + 1)) && return; } ;;
+	esac
+	fresh
+	sed "$edit" "$root/$file" >"$out/copy/$file"
+	differ=$(cmp -l "$root/$file" "$out/copy/$file" 2>"$out/cmp.err" | wc -l)
+	if [ "$differ" = 0 ] || { [ "$bytes" != any ] && { [ "$differ" != "$bytes" ] || [ -s "$out/cmp.err" ]; }; }; then
+		failed=$((failed + 1))
+		echo "abi-mutations: FAIL: '$edit' does not change $bytes byte(s) of $file but $differ: mend the test"
+	elif "$here/check.sh" "$out/copy" "$out/run" $parts >"$out/said" 2>&1; then
+		failed=$((failed + 1))
+		echo "abi-mutations: FAIL: '$edit' in $file was not noticed"
+	elif ! grep 'FAIL' "$out/said" | grep -q -e "$word"; then
+		failed=$((failed + 1))
+		echo "abi-mutations: FAIL: '$edit' in $file failed, but not for $word: $(grep -m 1 FAIL "$out/said")"
+	else
+		passed=$((passed + 1))
+	fi
+}
+
+fresh
+if "$here/check.sh" "$out/copy" "$out/run" layout values reverse >"$out/said" 2>&1; then
+	passed=$((passed + 1))
+else
+	failed=$((failed + 1))
+	echo "abi-mutations: FAIL: an unspoilt copy does not pass: $(grep -m 1 FAIL "$out/said")"
+fi
+
+# numbers, of each kind
+spoil 1 values abi/xen.h '/define __HYPERVISOR_grant_table_op /s/20/21/' __HYPERVISOR_grant_table_op
+spoil 1 values abi/errno.h '/XEN_EINVAL /s/22/23/' XEN_EINVAL
+spoil 1 values abi/arch_x86_64.h '/define FLAT_RING3_CS64/s/e033/e133/' FLAT_RING3_CS64
+spoil 1 values abi/grant_table.h '/GNTST_bad_page /s/-9/-8/' GNTST_bad_page
+spoil 1 values abi/io/xs_wire.h '/XS_WRITE_NONE/s/NONE"/NINE"/' XS_WRITE_NONE
+spoil 1 values abi/io/blkif.h '/define blkif_sector_t/s/64/32/;/define blkif_sector_t/s/32_t/63_t/' blkif
+# layouts that no pin sees: inside a union, a type of the same size, an enumerator
+spoil 1 layout abi/io/netif.h 's/value\[4\]/value[3]/' value
+spoil 1 layout abi/event_channel.h 's/uint32_t virq;$/uint32_t virr;/' virr
+spoil 1 layout abi/io/xs_wire.h 's/XS_SET_TARGET + 2/XS_SET_TARGET + 3/' XS_RESET_WATCHES
+# a layout that a pin sees, with nothing to compare it to
+spoil 1 alone abi/xen.h 's/uint8_t pad1\[2\]/uint8_t pad1[9]/' vcpu_time_info
+# what macros do
+spoil 1 values abi/io/ring.h '/define RING_FULL/s/== 0/== 1/' RING_FULL
+spoil 1 values abi/arch_x86_64.h '/define xen_cr3_to_pfn/s/>> 12/>> 13/' xen_cr3_to_pfn
+# added without a twin, without a pin, or not for the assembler
+spoil any values abi/sched.h '/define SCHEDOP_yield/i #define SCHEDOP_ponder 99' SCHEDOP_ponder
+spoil any layout abi/sched.h '/^struct sched_shutdown/i struct sched_ponder { uint32_t deep; };' sched_ponder
+spoil any layout abi/sched.h '/^PV_ABI_SIZE(struct sched_poll/d' sched_poll
+spoil any values abi/errno.h '/XEN_EPERM /s/1$/1U/' assembler
+# taken away, and listed for nothing
+spoil any reverse abi/vcpu.h '/define VCPUOP_is_up/d' VCPUOP_is_up
+spoil any reverse abi/README.md '/^| `EVTCHN_FIFO_/d' EVTCHN_FIFO_
+spoil any reverse abi/README.md 's/^| `EVTCHN_FIFO_/| `EVTCHN_FIFA_*`, &/;s/, | / /' EVTCHN_FIFA_
+# over the border
+spoil any alone abi/errno.h '/define ABI_ERRNO_H/a #include <stdint.h>\n#include <errno.h>' errno.h
+
+echo "abi-mutations: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
