@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations of a paravirtualized kernel.
+ *
+ * Invariant of the event mask: a vCPU that clears its mask looks at the pending flag afterwards and
+ * handles what came meanwhile itself, without a hypercall; nobody else would.
+ */
+#include "abi/cpuid.h"
+#include "pvops/barrier.h"
+#include "pvops/cpu.h"
+#include "pvops/evtchn.h"
+#include "pvops/hypercall.h"
+#include "pvops/mmu.h"
+#include "pvops/pv_ops.h"
+#include "pvops/time.h"
+
+/* ---- cpu ---- */
+
+static void xen_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+#ifdef PV_HOSTED_TEST
+	/* The prefix is an invalid opcode where no hypervisor looks after it. */
+	__asm__ volatile("cpuid"
+	                 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+	                 : "a"(leaf), "c"(subleaf));
+#else
+	/* Without the prefix the processor may answer, in place of the hypervisor. */
+	__asm__ volatile(XEN_CPUID
+	                 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+	                 : "a"(leaf), "c"(subleaf));
+#endif
+}
+
+static void xen_set_kernel_stack(void *top)
+{
+	pv_hc_stack_switch(FLAT_KERNEL_SS, (unsigned long)top);
+}
+
+static void xen_set_fs_base(uint64_t base)
+{
+	pv_hc_set_segment_base(SEGBASE_FS, base);
+}
+
+static void xen_set_user_gs_base(uint64_t base)
+{
+	pv_hc_set_segment_base(SEGBASE_GS_USER, base);
+}
+
+/* Privileged, and emulated by the hypervisor: it traps. */
+static int xen_set_xcr0(uint64_t mask)
+{
+#ifndef PV_HOSTED_TEST
+	__asm__ volatile("xsetbv"
+	                 :
+	                 : "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)), "c"(0)
+	                 : "memory");
+#else
+	(void)mask;
+#endif
+	return 0;
+}
+
+static void xen_shutdown(unsigned int reason)
+{
+	struct sched_shutdown op = { .reason = reason };
+
+	pv_hc_sched_op(SCHEDOP_shutdown, &op);
+}
+
+/* ---- events ---- */
+
+static void xen_irq_disable(void)
+{
+	pv_store(&pv_cpu()->info->evtchn_upcall_mask, 1);
+	pv_compiler_barrier(); /* nothing of the critical section before the store */
+}
+
+static bool xen_irq_enabled(void)
+{
+	return !pv_load(&pv_cpu()->info->evtchn_upcall_mask);
+}
+
+/*
+ * 1. clear the mask   2. look at pending   3. set: mask again, handle, from 1.
+ * An event between 1 and 2 makes an upcall, which clears pending; one before 1 did not, and is found.
+ */
+static void xen_irq_enable(void)
+{
+	struct vcpu_info *info = pv_cpu()->info;
+
+	for (;;) {
+		pv_compiler_barrier(); /* the critical section before the store */
+		pv_store(&info->evtchn_upcall_mask, 0);
+		pv_compiler_barrier();
+		if (!pv_load(&info->evtchn_upcall_pending))
+			return;
+		pv_store(&info->evtchn_upcall_mask, 1);
+		pv_compiler_barrier();
+		pv_event_main(NULL);
+		/* The kernel may have gone on elsewhere meanwhile and come back on another vCPU. */
+		info = pv_cpu()->info;
+	}
+}
+
+static uint64_t xen_irq_save(void)
+{
+	bool enabled = xen_irq_enabled();
+
+	xen_irq_disable();
+	return enabled;
+}
+
+static void xen_irq_restore(uint64_t enabled)
+{
+	if (enabled)
+		xen_irq_enable();
+}
+
+/* The hypervisor clears the mask and sleeps in one step, unless something is pending already. */
+static void xen_irq_wait(void)
+{
+	pv_hc_sched_op(SCHEDOP_block, NULL);
+}
+
+/* ---- locks ---- */
+
+static void xen_lock_wait(struct pv_spinlock *lock)
+{
+	struct pv_cpu *cpu = pv_cpu();
+	evtchn_port_t port = cpu->kick_port;
+	struct sched_poll poll = { .nr_ports = 1 };
+
+	if (!port) { /* before this vCPU has its port: let the holder run instead */
+		pv_hc_sched_op(SCHEDOP_yield, NULL);
+		return;
+	}
+	pv_store(&cpu->waiting, (const void *)lock);
+	pv_mb(); /* pairs with the exchange in pv_spin_unlock(): see lock.c, steps 2 and 3 */
+	if (pv_load(&lock->state) == 2) {
+		set_xen_guest_handle(poll.ports, &port);
+		pv_hc_sched_op(SCHEDOP_poll, &poll);
+	}
+	pv_store(&cpu->waiting, NULL);
+	pv_evtchn_take(port);
+}
+
+static void xen_lock_kick(struct pv_spinlock *lock)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_MAX_CPUS; i++) {
+		struct pv_cpu *cpu = pv_load(&pv_cpus[i]);
+
+		if (cpu && pv_load(&cpu->waiting) == (const void *)lock)
+			pv_evtchn_send(cpu->kick_port);
+	}
+}
+
+const struct pv_ops pv_ops_xen = {
+	.name = "xen",
+	.cpu = {
+		.cpuid = xen_cpuid,
+		.set_kernel_stack = xen_set_kernel_stack,
+		.set_fs_base = xen_set_fs_base,
+		.set_user_gs_base = xen_set_user_gs_base,
+		.set_xcr0 = xen_set_xcr0,
+		.shutdown = xen_shutdown,
+	},
+	.mmu = {
+		.load_root = pv_mmu_load_root,
+		.load_user_root = pv_mmu_load_user_root,
+		.table_make = pv_mmu_table_make,
+		.table_drop = pv_mmu_table_drop,
+		.set_entries = pv_mmu_set_entries,
+		.read_entry = pv_mmu_read_entry,
+		.flush_page = pv_mmu_flush_page,
+		.flush_all = pv_mmu_flush_all,
+		.flush_page_everywhere = pv_mmu_flush_page_everywhere,
+		.flush_all_everywhere = pv_mmu_flush_all_everywhere,
+	},
+	.irq = {
+		.save = xen_irq_save,
+		.restore = xen_irq_restore,
+		.disable = xen_irq_disable,
+		.enable = xen_irq_enable,
+		.enabled = xen_irq_enabled,
+		.wait = xen_irq_wait,
+	},
+	.time = {
+		.now_ns = pv_time_now_ns,
+		.wall_ns = pv_time_wall_ns,
+		.set_timer = pv_time_set_timer,
+	},
+	.lock = {
+		.wait = xen_lock_wait,
+		.kick = xen_lock_kick,
+	},
+};
+
+struct pv_ops pv_ops;

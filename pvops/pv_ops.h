@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations that differ between a paravirtualized and a native kernel, as one table with two
+ * sets: `xen` (ops_xen.c), and `native` for the same image entered at ring 0.
+ *
+ * Invariant: a kernel written against this header and never against the hypercalls runs in both
+ * worlds. The set is chosen once, before any operation is used, and never changes.
+ *
+ * All calls go through PV_OP(), so that there is one place where a call site can be recorded and
+ * later rewritten into direct code.
+ */
+#ifndef PVOPS_PV_OPS_H
+#define PVOPS_PV_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pvops/frame.h"
+
+/* A page-table root: the frame number (pfn) of a level-4 table. */
+typedef struct {
+	uint64_t pfn;
+} pv_root_t;
+
+/* What may be done with a mapped page. */
+enum pv_prot {
+	PV_PROT_READ = 1,
+	PV_PROT_WRITE = 2,
+	PV_PROT_EXEC = 4,
+	PV_PROT_USER = 8, /* for user mode too */
+};
+
+struct pv_spinlock {
+	uint32_t state; /* 0 free, 1 held, 2 held and somebody may be asleep for it */
+};
+
+struct pv_cpu_ops {
+	/* out: eax, ebx, ecx, edx as this kernel should see them */
+	void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+	/* The stack on which the kernel is entered from user mode. */
+	void (*set_kernel_stack)(void *top);
+	void (*set_fs_base)(uint64_t base);
+	/* The GS base that user mode will have; the kernel's own is the library's. */
+	void (*set_user_gs_base)(uint64_t base);
+	/* Extended states that xsave is to handle; 0 or negative XEN_E*. */
+	int (*set_xcr0)(uint64_t mask);
+	/* Ends this machine; reason: SHUTDOWN_*. */
+	void (*shutdown)(unsigned int reason);
+};
+
+struct pv_mmu_ops {
+	/* The kernel's table, loaded at once; the user's, in force from the next return to user. */
+	int (*load_root)(pv_root_t root);
+	int (*load_user_root)(pv_root_t root);
+	/*
+	 * A page becomes a table of this level (1 to 4), or ceases to be one. Between the two calls
+	 * it is only read, and written by set_entries alone.
+	 */
+	int (*table_make)(void *table, unsigned int level);
+	int (*table_drop)(void *table, unsigned int level);
+	/* Writes entries first to first + count - 1 of a table; frames in them are pfns. */
+	int (*set_entries)(uint64_t *table, unsigned int first, unsigned int count,
+	                   const uint64_t *entries);
+	/* The entry as the kernel wrote it: with a pfn. */
+	uint64_t (*read_entry)(const uint64_t *table, unsigned int index);
+	/* This vCPU's, and every vCPU's, cached translations. */
+	void (*flush_page)(uint64_t va);
+	void (*flush_all)(void);
+	void (*flush_page_everywhere)(uint64_t va);
+	void (*flush_all_everywhere)(void);
+};
+
+struct pv_irq_ops {
+	/* save: disables, and returns what restore() takes to bring the old state back. */
+	uint64_t (*save)(void);
+	void (*restore)(uint64_t state);
+	void (*disable)(void);
+	void (*enable)(void);
+	bool (*enabled)(void);
+	/* Enables, and waits for an event, without a gap between the two. Returns enabled. */
+	void (*wait)(void);
+};
+
+struct pv_time_ops {
+	/* Nanoseconds since start; never goes back, on any vCPU. */
+	uint64_t (*now_ns)(void);
+	/* Nanoseconds since 1970. */
+	uint64_t (*wall_ns)(void);
+	/* This vCPU's one timer, at a system time in ns; 0 stops it. */
+	int (*set_timer)(uint64_t deadline_ns);
+};
+
+struct pv_lock_ops {
+	/* Sleeps while *lock is held by somebody else; may return early. Events masked. */
+	void (*wait)(struct pv_spinlock *lock);
+	/* The lock has just been given up, and somebody may be in wait(). */
+	void (*kick)(struct pv_spinlock *lock);
+};
+
+struct pv_ops {
+	const char *name;
+	struct pv_cpu_ops cpu;
+	struct pv_mmu_ops mmu;
+	struct pv_irq_ops irq;
+	struct pv_time_ops time;
+	struct pv_lock_ops lock;
+};
+
+/* The set in force. */
+extern struct pv_ops pv_ops;
+
+/* The sets. */
+extern const struct pv_ops pv_ops_xen;
+
+#define PV_OP(group, op, ...) (pv_ops.group.op(__VA_ARGS__))
+
+static inline uint64_t pv_irq_save(void)
+{
+	return PV_OP(irq, save);
+}
+
+static inline void pv_irq_restore(uint64_t state)
+{
+	PV_OP(irq, restore, state);
+}
+
+static inline void pv_irq_disable(void)
+{
+	PV_OP(irq, disable);
+}
+
+static inline void pv_irq_enable(void)
+{
+	PV_OP(irq, enable);
+}
+
+static inline bool pv_irq_enabled(void)
+{
+	return PV_OP(irq, enabled);
+}
+
+static inline void pv_irq_wait(void)
+{
+	PV_OP(irq, wait);
+}
+
+static inline uint64_t pv_now_ns(void)
+{
+	return PV_OP(time, now_ns);
+}
+
+static inline uint64_t pv_wall_ns(void)
+{
+	return PV_OP(time, wall_ns);
+}
+
+static inline int pv_timer_set(uint64_t deadline_ns)
+{
+	return PV_OP(time, set_timer, deadline_ns);
+}
+
+static inline void pv_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	PV_OP(cpu, cpuid, leaf, subleaf, out);
+}
+
+#endif /* PVOPS_PV_OPS_H */
