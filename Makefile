@@ -10,6 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
+.SECONDARY:
 
 VERSION := 0.1.0
 O       ?= build
