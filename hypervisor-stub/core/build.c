@@ -40,7 +40,6 @@ struct builder {
 	const struct hv_build_request *rq;
 	struct hv_image img;
 	struct hv_layout l;
-	mfn_t *p2m; /* [nr_pages] */
 	uint64_t nr_pages;
 	char *why;
 	size_t why_len;
@@ -48,13 +47,19 @@ struct builder {
 
 /* ---- pages of the new domain ---------------------------------------------------------------- */
 
+/* A fresh domain's frames are in one run (frames.h): pfn 0 is the first of them. */
+static mfn_t frame_of(const struct builder *b, uint64_t pfn)
+{
+	return (mfn_t){ b->d->mem.first.n + pfn };
+}
+
 /* Our view of a page of the plan; the plan has made sure that it is there. */
 static uint8_t *page(struct builder *b, uint64_t pfn)
 {
 	uint8_t *p;
 
 	HV_ASSERT(pfn < b->nr_pages);
-	p = hv_frame_ptr(b->d, b->p2m[pfn]);
+	p = hv_frame_ptr(b->d, frame_of(b, pfn));
 	HV_ASSERT(p != NULL);
 	return p;
 }
@@ -77,26 +82,11 @@ static void put(struct builder *b, uint64_t pfn, uint64_t off, const void *src, 
 	}
 }
 
-/* Orders the domain's frames: pfn n is its n-th guest frame. Tells the machine-to-physical table. */
-static int number_frames(struct builder *b)
+/* Tells the machine-to-physical table what the domain's frames are. */
+static void number_frames(struct builder *b)
 {
-	struct hv_domain *d = b->d;
-	uint64_t pfn = 0;
-
-	b->p2m = malloc(b->nr_pages * sizeof(*b->p2m));
-	if (!b->p2m)
-		return -ENOMEM;
-	for (uint64_t i = 0; i < d->mem.nr_frames && pfn < b->nr_pages; i++) {
-		mfn_t mfn = { d->mem.first.n + i };
-		const struct hv_frame *f = hv_frame_get(d->machine, mfn);
-
-		if (!f || f->state != HV_FRAME_GUEST)
-			continue;
-		b->p2m[pfn] = mfn;
-		hv_m2p_set(d->machine, mfn, pfn++);
-	}
-	HV_ASSERT(pfn == b->nr_pages);
-	return 0;
+	for (uint64_t pfn = 0; pfn < b->nr_pages; pfn++)
+		hv_m2p_set(b->d->machine, frame_of(b, pfn), pfn);
 }
 
 /* ---- contents ------------------------------------------------------------------------------- */
@@ -120,13 +110,13 @@ static void write_p2m(struct builder *b)
 		uint64_t *out = (uint64_t *)page(b, b->l.p2m.pfn + i / per_page);
 
 		for (uint64_t j = 0; j < per_page && i + j < b->nr_pages; j++)
-			out[j] = b->p2m[i + j].n;
+			out[j] = frame_of(b, i + j).n;
 	}
 }
 
 static uint64_t entry_for(struct builder *b, uint64_t pfn, uint64_t flags)
 {
-	return b->p2m[pfn].n << HV_PAGE_SHIFT | flags;
+	return frame_of(b, pfn).n << HV_PAGE_SHIFT | flags;
 }
 
 static void set_entry(struct builder *b, pfn_t table, uint64_t index, uint64_t entry)
@@ -180,9 +170,9 @@ static void write_start_info(struct builder *b)
 	si->nr_pages = b->nr_pages;
 	si->shared_info = b->d->shared_info_mfn.n << HV_PAGE_SHIFT;
 	si->flags = SIF_VIRT_P2M_4TOOLS;
-	si->store_mfn = b->p2m[l->store.n].n;
+	si->store_mfn = frame_of(b, l->store.n).n;
 	si->store_evtchn = b->rq->store_port;
-	si->console.domU.mfn = b->p2m[l->console.n].n;
+	si->console.domU.mfn = frame_of(b, l->console.n).n;
 	si->console.domU.evtchn = b->rq->console_port;
 	si->pt_base = l->tables.va;
 	si->nr_pt_frames = l->tables.pages;
@@ -233,7 +223,7 @@ static void set_registers(struct builder *b)
 /* Pins the tables, as a guest would by MMUEXT_PIN_L4_TABLE, and makes them vCPU 0's. */
 static int adopt_tables(struct builder *b)
 {
-	mfn_t root = b->p2m[b->l.root.n];
+	mfn_t root = frame_of(b, b->l.root.n);
 	int rc = hv_type_get(b->d, root, HV_TYPE_L4);
 
 	if (rc)
@@ -277,10 +267,9 @@ static int plan(struct builder *b)
 
 static int fill(struct builder *b)
 {
-	int rc = number_frames(b);
+	int rc;
 
-	if (rc)
-		return hv_why(b->why, b->why_len, rc, "cannot be loaded: out of memory");
+	number_frames(b);
 	load_kernel(b);
 	if (b->l.ramdisk.pages)
 		put(b, b->l.ramdisk.pfn, 0, b->rq->ramdisk, b->rq->ramdisk_len);
@@ -318,15 +307,14 @@ int hv_build_pv(struct hv_domain *d, const struct hv_build_request *rq, struct h
 	if (!rc) {
 		out->console_pfn = b->l.console;
 		out->store_pfn = b->l.store;
-		out->console_mfn = b->p2m[b->l.console.n];
-		out->store_mfn = b->p2m[b->l.store.n];
+		out->console_mfn = frame_of(b, b->l.console.n);
+		out->store_mfn = frame_of(b, b->l.store.n);
 		d->vcpu[0]->is_initialised = true;
 		d->vcpu[0]->is_up = true;
 	}
 	hv_domain_unlock(d);
 	if (rc)
 		hv_why(why, why_len, rc, "%s %s", rq->kernel_name, fact);
-	free(b->p2m);
 	free(b);
 	return rc;
 }

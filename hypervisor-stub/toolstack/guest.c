@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One guest as the toolstack sees it; see guest.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hypervisor-stub/core/elf.h"
+#include "hypervisor-stub/toolstack/guest.h"
+
+#define MAX_KERNEL  (UINT64_C(1) << 30)
+#define MAX_RAMDISK (UINT64_C(1) << 36)
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static void choose_name(struct guest *g)
+{
+	const char *name = g->config->name, *slash = strrchr(g->config->kernel, '/');
+
+	if (!name)
+		name = slash && slash[1] ? slash + 1 : g->config->kernel;
+	snprintf(g->name, sizeof(g->name), "%s", name);
+}
+
+int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
+               size_t why_len)
+{
+	int rc;
+
+	memset(g, 0, sizeof(*g));
+	g->config = config;
+	g->outlet = outlet;
+	choose_name(g);
+	rc = file_read(&g->kernel, "kernel", config->kernel, MAX_KERNEL, why, why_len);
+	if (rc)
+		return rc;
+	if (config->ramdisk) {
+		rc = file_read(&g->ramdisk, "ramdisk", config->ramdisk, MAX_RAMDISK, why, why_len);
+		if (rc)
+			goto drop_kernel;
+	}
+	g->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->news_fd >= 0)
+		return 0;
+	rc = hv_why(why, why_len, -errno, "no descriptor is left for %s; allow more (ulimit -n)",
+	            g->name);
+	file_free(&g->ramdisk);
+drop_kernel:
+	file_free(&g->kernel);
+	return rc;
+}
+
+void guest_unload(struct guest *g)
+{
+	close(g->news_fd);
+	file_free(&g->ramdisk);
+	file_free(&g->kernel);
+}
+
+/* ---- what other threads tell the main thread ------------------------------------------------ */
+
+static void tell(struct guest *g, unsigned what)
+{
+	/* Who finds news there already need not ring: the main thread has not looked yet. */
+	if (!(atomic_fetch_or(&g->news, what) & what))
+		eventfd_write(g->news_fd, 1);
+}
+
+unsigned guest_news(struct guest *g)
+{
+	eventfd_t n;
+
+	/* The bell first, the news second: news that arrives in between rings again. */
+	eventfd_read(g->news_fd, &n);
+	return atomic_exchange(&g->news, 0);
+}
+
+static void on_end(struct hv_domain *d, void *arg)
+{
+	(void)d;
+	tell(arg, GUEST_ENDED);
+}
+
+/* ---- console -------------------------------------------------------------------------------- */
+
+/* The guest rang the console's port: on its vCPU's thread, no lock held. */
+static void on_console_event(void *arg)
+{
+	struct guest *g = arg;
+
+	if (consback_run(g->console))
+		tell(g, GUEST_OUTPUT);
+	if (atomic_load(&g->input_waits))
+		tell(g, GUEST_INPUT_ROOM);
+}
+
+/* Nobody answers on the xenstore ring. */
+static void on_store_event(void *arg)
+{
+	(void)arg;
+}
+
+static void notify_console(void *arg)
+{
+	struct guest *g = arg;
+
+	hv_evtchn_notify_guest(g->d, g->console_port);
+}
+
+static void complain(void *arg, const char *line)
+{
+	struct guest *g = arg;
+
+	hv_log(g->d, "%s", line);
+}
+
+static ssize_t to_outlet(void *arg, const void *bytes, size_t len)
+{
+	return outlet_try(arg, bytes, len);
+}
+
+bool guest_output(struct guest *g)
+{
+	return consback_run(g->console);
+}
+
+size_t guest_type(struct guest *g, const void *bytes, size_t len)
+{
+	size_t n;
+
+	/*
+	 * 1. say that we wait, 2. try. The guest takes bytes, then rings: either our try sees the
+	 * room, or its ring sees that we wait.
+	 */
+	atomic_store(&g->input_waits, true);
+	n = consback_type(g->console, bytes, len);
+	if (n == len)
+		atomic_store(&g->input_waits, false);
+	return n;
+}
+
+/* ---- the domain ----------------------------------------------------------------------------- */
+
+static int connect_console(struct guest *g, const struct hv_built *built)
+{
+	struct be_host host = { .notify = notify_console, .complain = complain, .arg = g };
+	struct xencons_interface *ring;
+
+	hv_domain_lock(g->d);
+	ring = hv_frame_ptr(g->d, built->console_mfn);
+	hv_domain_unlock(g->d);
+	HV_ASSERT(ring != NULL);
+	g->console = consback_open(ring, &host, to_outlet, g->outlet);
+	return g->console ? 0 : -ENOMEM;
+}
+
+/* Ports in the order in which Xen's toolstack makes them: xenstore 1, console 2. */
+static int make_ports(struct guest *g)
+{
+	int rc = hv_evtchn_bind_host(g->d, on_store_event, g, &g->store_port);
+
+	if (!rc)
+		rc = hv_evtchn_bind_host(g->d, on_console_event, g, &g->console_port);
+	return rc;
+}
+
+static int build(struct guest *g, char *why, size_t why_len)
+{
+	struct hv_build_request rq = {
+		.kernel = g->kernel.bytes,
+		.kernel_len = g->kernel.len,
+		.kernel_name = g->config->kernel,
+		.ramdisk = g->ramdisk.bytes,
+		.ramdisk_len = g->ramdisk.len,
+		.cmdline = g->config->cmdline,
+	};
+	struct hv_built built;
+	int rc = make_ports(g);
+
+	if (rc)
+		return hv_why(why, why_len, rc, "%s: no event channels (%d)", g->name, rc);
+	rq.console_port = g->console_port;
+	rq.store_port = g->store_port;
+	rc = hv_build_pv(g->d, &rq, &built, why, why_len);
+	if (rc)
+		return rc;
+	rc = connect_console(g, &built);
+	return rc ? hv_why(why, why_len, rc, "%s: out of memory", g->name) : 0;
+}
+
+int guest_build(struct guest *g, struct hv_machine *m, char *why, size_t why_len)
+{
+	struct hv_domain_config dc = {
+		.name = g->name,
+		.nr_pages = g->config->memory >> HV_PAGE_SHIFT,
+		.nr_vcpus = g->config->vcpus,
+	};
+	int rc = hv_domain_create(m, &dc, &g->d);
+
+	if (rc) {
+		g->d = NULL;
+		return hv_why(
+			why, why_len, rc,
+			"%s: no domain of %llu MiB and %u vCPUs can be made here: %s; give it "
+			"less or free some memory",
+			g->name, (unsigned long long)(g->config->memory >> 20), g->config->vcpus,
+			strerror(-rc));
+	}
+	g->d->on_end = on_end;
+	g->d->on_end_arg = g;
+	atomic_store(&g->news, 0);
+	atomic_store(&g->input_waits, false);
+	rc = build(g, why, why_len);
+	if (rc)
+		guest_destroy(g);
+	return rc;
+}
+
+int guest_start(struct guest *g)
+{
+	return hv_domain_start(g->d);
+}
+
+void guest_destroy(struct guest *g)
+{
+	if (g->console_port)
+		hv_evtchn_close_host(g->d, g->console_port);
+	if (g->store_port)
+		hv_evtchn_close_host(g->d, g->store_port);
+	g->console_port = g->store_port = 0;
+	/* After its port: no event is under way and none will come. */
+	if (g->console)
+		consback_close(g->console);
+	g->console = NULL;
+	if (g->d)
+		hv_domain_destroy(g->d);
+	g->d = NULL;
+}

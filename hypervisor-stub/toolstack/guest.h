@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One guest as the toolstack sees it: its files, its domain, its console.
+ *
+ * Life: guest_load() once; then guest_build(), guest_start(), guest_destroy(), as often as it is
+ * restarted; guest_unload(). Everything here is called by the main thread. What other threads have
+ * to tell it arrives as news: a descriptor becomes readable, guest_news() says what it is.
+ */
+#ifndef HYPERVISOR_STUB_TOOLSTACK_GUEST_H
+#define HYPERVISOR_STUB_TOOLSTACK_GUEST_H
+
+#include <stdatomic.h>
+
+#include "backends/consback.h"
+#include "hypervisor-stub/core/build.h"
+#include "hypervisor-stub/toolstack/file.h"
+#include "hypervisor-stub/toolstack/options.h"
+#include "hypervisor-stub/toolstack/outlet.h"
+
+enum {
+	GUEST_ENDED = 1,      /* no vCPU runs any more; d->end says why */
+	GUEST_OUTPUT = 2,     /* output waits for a sink that is full */
+	GUEST_INPUT_ROOM = 4, /* the guest took input that had no room before */
+};
+
+struct guest {
+	const struct guest_config *config;
+	char name[64];
+	struct file kernel, ramdisk;
+
+	struct hv_domain *d; /* NULL while there is none */
+	struct consback *console;
+	struct outlet *outlet;
+	evtchn_port_t console_port, store_port;
+
+	int news_fd;
+	atomic_uint news;        /* GUEST_* */
+	atomic_bool input_waits; /* the main thread wants to hear of room */
+};
+
+/* Reads the files. Returns 0 or a negative errno with a sentence in why. */
+int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
+               size_t why_len);
+void guest_unload(struct guest *g);
+
+/* The domain, built but not running. Returns 0 or a negative errno with a sentence in why. */
+int guest_build(struct guest *g, struct hv_machine *m, char *why, size_t why_len);
+/* Returns 0 or a negative errno. */
+int guest_start(struct guest *g);
+/* Ends it when it still runs, and gives everything of guest_build() back. */
+void guest_destroy(struct guest *g);
+
+/* What has happened since the last call: GUEST_*. */
+unsigned guest_news(struct guest *g);
+/* Passes output on; true when some must wait for room in the outlet. */
+bool guest_output(struct guest *g);
+/* Types bytes; returns how many found room. When not all did, GUEST_INPUT_ROOM follows. */
+size_t guest_type(struct guest *g, const void *bytes, size_t len);
+
+#endif

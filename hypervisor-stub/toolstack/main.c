@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command `paravane`: reads the command line, does the verb, exits with its status. Nothing
+ * below this file exits.
+ */
+#include <signal.h>
+#include <stdio.h>
+
+#include "hypervisor-stub/toolstack/options.h"
+#include "hypervisor-stub/toolstack/run.h"
+#include "hypervisor-stub/toolstack/status.h"
+
+/* Help and version: what could not be written was not given. */
+static int printed(void)
+{
+	return fflush(stdout) || ferror(stdout) ? STATUS_OUTPUT_LOST : STATUS_POWEROFF;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	char why[1024];
+
+	signal(SIGPIPE, SIG_IGN);
+	if (options_parse(&o, argc, argv, why, sizeof(why))) {
+		fprintf(stderr, "paravane: %s\n", why);
+		return STATUS_USAGE;
+	}
+	switch (o.verb) {
+	case VERB_HELP:
+		options_help(stdout);
+		return printed();
+	case VERB_RUN_HELP:
+		options_run_help(stdout);
+		return printed();
+	case VERB_VERSION:
+		puts("paravane " PARAVANE_VERSION);
+		return printed();
+	case VERB_RUN:
+		return run_machine(&o);
+	}
+	return STATUS_OURS;
+}
