@@ -628,7 +628,7 @@ uint64_t x86_gpr_read(const struct hv_regs *regs, unsigned number)
 	return *(const uint64_t *)((const char *)regs + gpr_offset(number));
 }
 
-uint64_t x86_insn_ea(const struct x86_insn *insn, const struct hv_regs *regs)
+uint64_t x86_insn_ea(const struct x86_insn *insn, const struct hv_regs *regs, uint64_t next_rip)
 {
 	uint64_t ea;
 
@@ -643,7 +643,7 @@ uint64_t x86_insn_ea(const struct x86_insn *insn, const struct hv_regs *regs)
 		if (insn->index != X86_REG_NONE)
 			ea += x86_gpr_read(regs, insn->index) * insn->scale;
 		if (insn->rip_relative)
-			ea += regs->rip + insn->len;
+			ea += next_rip;
 	}
 	if (insn->addrsize == 2)
 		return (uint16_t)ea;

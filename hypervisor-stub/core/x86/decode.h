@@ -179,12 +179,13 @@ enum x86_decode_result x86_decode(struct x86_insn *insn, const void *bytes, size
 /*
  * x86_insn_ea - the effective address (offset in its segment) of the memory operand
  *
- * insn:  a decoded instruction with has_mem set; not a vector gather or scatter
- * regs:  register values; regs->rip is the address of the instruction's first byte
+ * insn:      a decoded instruction with has_mem set; not a vector gather or scatter
+ * regs:      register values
+ * next_rip:  address of the byte behind the instruction, for rip-relative operands
  *
  * Returns the offset, wrapped to the address size. No segment base is added.
  */
-uint64_t x86_insn_ea(const struct x86_insn *insn, const struct hv_regs *regs);
+uint64_t x86_insn_ea(const struct x86_insn *insn, const struct hv_regs *regs, uint64_t next_rip);
 
 /* x86_gpr - where register `number` (0 to 15) lives in the register file. */
 uint64_t *x86_gpr(struct hv_regs *regs, unsigned number);

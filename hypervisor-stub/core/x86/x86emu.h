@@ -7,9 +7,10 @@
  * library beyond memcpy, so any thread may run it and any part of the hypervisor may use it.
  *
  * Promises:
- *  - Registers change only when X86_DONE is returned. The one exception is the architecture's own: a
- *    repeated string instruction that faults or is interrupted in the middle has done its
- *    first iterations, its counters say so, and rip still names it.
+ *  - Registers change only when X86_DONE is returned.
+ *  - A repeated string instruction may be done in parts: X86_DONE with X86_RETIRED_PARTIAL means that
+ *    some elements are done, the counters say so, and rip still names it. An element that fails
+ *    is reported by the call that starts with it.
  *  - A callback with an effect (write, port_out, wrmsr, ...) is called at most once per element,
  *    and after every check that can still fail here.
  *  - LOCK (and xchg with memory) works through the cmpxchg callback only.
@@ -141,7 +142,7 @@ struct x86_ops {
 	/*
 	 * Segments. get_segment gives the current hidden part; NULL means flat segments in
 	 * protected mode, and selector * 16 with X86_EMU_REAL. In 64-bit code it is asked for LDTR
-	 * and TR only. load_segment checks a selector for the given register (by fault or DONE)
+	 * and TR only. Outside 64-bit code CS's limit and base hold for the fetch, too. load_segment checks a selector for the given register (by fault or DONE)
 	 * and gives what to load; the caller learns of the load by `loaded` bits and `segment` in emu after
 	 * X86_DONE. load_code does the same for CS; it may change *selector (its RPL, say).
 	 */
@@ -231,13 +232,12 @@ struct x86_emu {
 	/* in */
 	struct hv_regs *regs;
 	const struct x86_ops *ops;
-	void *opaque;       /* the callbacks' own */
-	unsigned mode;      /* X86_MODE_*: of the code segment; perhaps with X86_MODE_AMD */
-	unsigned cpl;       /* as the hardware sees it: 3 for a PV guest, kernel or not */
-	uint32_t flags;     /* X86_EMU_* */
-	uint32_t allow;     /* X86_ALLOW_* */
-	uint32_t max_reps;  /* iterations of a string instruction per call; 0: 4096 */
-	uint64_t code_base; /* base of CS outside 64-bit code, for the fetch */
+	void *opaque;      /* the callbacks' own */
+	unsigned mode;     /* X86_MODE_*: of the code segment; perhaps with X86_MODE_AMD */
+	unsigned cpl;      /* as the hardware sees it: 3 for a PV guest, kernel or not */
+	uint32_t flags;    /* X86_EMU_* */
+	uint32_t allow;    /* X86_ALLOW_* */
+	uint32_t max_reps; /* iterations of a string instruction per call; 0: 4096 */
 
 	/* out */
 	struct x86_insn insn;   /* what was decoded; len 0 if it came not so far */
