@@ -214,6 +214,12 @@ $(O)/bench/micro: tests/bench/micro.c
 bench-micro: all $(O)/bench/micro
 	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
 
+# ---- the ABI: headers alone, against Xen's own, and whether a spoilt byte is noticed (abi/README.md) ----------
+
+.PHONY: check-abi
+check-abi:
+	$(Q)tests/abi/all.sh $(O)/abi
+
 clean:
 	rm -rf $(O)
 

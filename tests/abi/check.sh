@@ -15,7 +15,9 @@
 # The lists are taken from the headers by program: from the preprocessor (-dM) and from the debugging information of
 # one object that includes them all. So what is added without a twin fails.
 #
-# Exit status: 0 when nothing failed. The last line of output is "abi: N passed, N failed, N skipped".
+# Environment: XEN_INCLUDE, the folder that holds xen/ (/usr/include); XEN_FACTS, the OUT of an earlier run
+# whose facts about Xen's headers are to be used again; ALONE, the only headers to compile alone.
+# Exit status: 0 when nothing failed. The last line of output is "headers: N passed, N failed, N skipped".
 set -u
 LC_ALL=C
 export LC_ALL
@@ -25,8 +27,9 @@ root=$1
 out=$2
 shift 2
 parts=${*:-alone layout values reverse}
-CC=${CC:-gcc}
-CXX=${CXX:-g++}
+# gcc whatever builds the rest: the way that constants are told from phrases needs its options.
+CC=gcc
+CXX=g++
 XEN_INCLUDE=${XEN_INCLUDE:-/usr/include}
 xen_flags="-isystem $XEN_INCLUDE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__"
 # Debian's release of Xen that the lists were written for; with another one a missing twin is only told.
@@ -39,14 +42,14 @@ failed=0
 skipped=0
 
 pass() { passed=$((passed + $1)); }
-skip() { skipped=$((skipped + 1)); echo "abi: skipped: $1"; }
-fail() { failed=$((failed + 1)); echo "abi: FAIL: $1"; }
+skip() { skipped=$((skipped + 1)); echo "SKIP $1"; }
+fail() { failed=$((failed + 1)); echo "FAIL $1"; }
 # fail once for each line of a file, with a prefix; a line each, so that nothing is hidden
 fail_lines() { while IFS= read -r line; do fail "$2$line"; done <"$1"; }
 count() { wc -l <"$1" | tr -d ' '; }
 
 headers=$(cd "$root" && ls abi/*.h abi/io/*.h)
-for h in $headers; do echo "#include \"$h\""; done >"$out/ours.h"
+for h in $headers; do echo "#include <$h>"; done >"$out/ours.h"
 {
 	echo '#include <stdint.h>'
 	echo '#include <stddef.h>'
@@ -66,23 +69,24 @@ fi
 one() { # label, command with flags..., on the current header
 	label=$1
 	shift
-	if printf '#include "%s"\n#include "%s"\n' "$h" "$h" | "$@" -I"$root" -c -o /dev/null - 2>"$out/err"; then
+	if printf "#include <%s>\n#include <%s>\n" "$h" "$h" | "$@" -I"$root" -c -o /dev/null - 2>"$out/err"; then
 		pass 1
 	else
-		fail "$h alone as $label: $(head -n 1 "$out/err")"
+		fail "$h alone as $label: $(grep -m 1 error "$out/err")"
 	fi
 }
 
 part_alone() {
 	strict="-Wall -Wextra -Wshadow -Werror"
 	bare="-ffreestanding -nostdinc -isystem $($CC -print-file-name=include)"
-	modes="C11, C++, assembly, host side"
 	clang=
-	command -v clang >/dev/null 2>&1 && clang=1 && modes="$modes, clang"
+	command -v clang >/dev/null 2>&1 && clang=1
 	[ -n "$clang" ] || skip "no clang: headers compiled alone by $CC only"
-	for h in $headers; do
+	cxx=
+	command -v $CXX >/dev/null 2>&1 && cxx=1 || skip "no $CXX: headers not compiled as C++"
+	for h in ${ALONE:-$headers}; do
 		one C11 $CC -std=c11 -x c $strict $bare
-		one C++ $CXX -std=c++17 -x c++ $strict -ffreestanding
+		[ -z "$cxx" ] || one C++ $CXX -std=c++17 -x c++ $strict -ffreestanding
 		one assembly $CC -D__ASSEMBLY__ -x assembler-with-cpp $strict $bare
 		one "host side" $CC -std=c11 -DPARAVANE_HOST_ABI -x c $strict $bare
 		[ -z "$clang" ] || one "C11 by clang" clang -std=c11 -x c $strict -ffreestanding
@@ -91,7 +95,7 @@ part_alone() {
 		grep -v -E '#include ("abi/[a-z0-9_/]+\.h"|<stdint\.h>|<stddef\.h>)$' >"$out/borders"
 	fail_lines "$out/borders" "includes what it may not: "
 	[ -s "$out/borders" ] || pass 1
-	echo "abi: $(echo "$headers" | wc -w) headers compiled alone: $modes"
+	echo "abi: $(echo ${ALONE:-$headers} | wc -w) headers compiled alone: C11${clang:+ (gcc, clang)}${cxx:+, C++}, assembly, host side"
 }
 
 # ---- the facts of both sides -----------------------------------------------------------------
@@ -134,6 +138,10 @@ gather() {
 	names "$out/ours.names" "$out/ours.h" -std=c11 -I"$root"
 	names "$out/ours.asm" "$out/ours.h" -D__ASSEMBLY__ -I"$root"
 	[ "$have_xen" = 1 ] || return 0
+	if [ -n "${XEN_FACTS:-}" ] && [ -e "$XEN_FACTS/xen.names" ]; then
+		cp "$XEN_FACTS"/xen.guest "$XEN_FACTS"/xen.tools "$XEN_FACTS"/xen.names "$out"
+		return 0
+	fi
 	if ! facts "$out/xen.guest" "$out/xen.h" -std=c11 $xen_flags ||
 		! facts "$out/xen.tools" "$out/xen.h" -std=c11 -isystem "$XEN_INCLUDE" -D__XEN_TOOLS__; then
 		fail "Xen's headers do not compile: $(grep -m 1 error "$out"/xen.*.err)"
@@ -209,7 +217,9 @@ part_layout() {
 		pass == 1 { xen[key()] = $0; next }
 		{
 			k = key()
-			if (!(k in xen))
+			if ($1 == "field" && !(k in xen) && ("type " $2 " " $3) in xen)
+				print "ours: " $0 ", Xen has no such field" >differ
+			else if (!(k in xen))
 				print $1 == "alias" ? $2 : $3, k >missing
 			else if (xen[k] != $0)
 				print "ours: " $0 ", Xen: " xen[k] >differ
@@ -369,12 +379,13 @@ part_reverse() {
 		awk '{ print $2 }' "$out/xen.names"
 		sort -u "$out/xen.guest" "$out/xen.tools" | awk '
 			$1 == "type" && $3 !~ /^__guest_handle_/ { print $3 }
-			$1 == "enum" { print $3 }
+			$1 == "enum" { print $3; if ($2 != "-") print $2 }
 			$1 == "alias" && $2 !~ /^__guest_handle_/ { print $2 }'
 	} | sort -u >"$out/xen.has"
 	{
 		awk '{ print $2 }' "$out/ours.names"
-		awk '$1 == "type" { print $3 } $1 == "enum" { print $3 } $1 == "alias" { print $2 }' "$out/ours.guest"
+		awk '$1 == "type" { print $3 } $1 == "enum" { print $2; print $3 } $1 == "alias" { print $2 }' \
+			"$out/ours.guest"
 	} | sort -u >"$out/ours.has"
 	# Rows of the tables under the heading of README.md; the names are in their first column, in back quotes.
 	awk '/^## / { on = $0 ~ /^## Not supported/ }
@@ -431,5 +442,5 @@ for p in $parts; do
 	esac
 done
 [ "$have_xen" = 0 ] || [ "$parts" != "alone layout values reverse" ] || only_ours
-echo "abi: $passed passed, $failed failed, $skipped skipped"
+echo "headers: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
