@@ -203,8 +203,7 @@ static bool is_vector_prefix(struct cursor *c, uint8_t first)
 		return false;
 	byte = peek_byte(c);
 	if (first == 0x8f)
-		return (byte & 0x1f) >= X86_MAP_XOP8 &&
-		       (c->insn->mode == X86_MODE_64 || byte >= 0xc0);
+		return (byte & 0x1f) >= X86_MAP_XOP8;
 	return c->insn->mode == X86_MODE_64 || byte >= 0xc0;
 }
 
@@ -549,7 +548,9 @@ static enum x86_decode_result decode_body(struct cursor *c, bool amd)
 		rc = take_vector_prefix(c, first, &high_reg);
 	else if (!c->dry)
 		take_escapes(c, first);
-	if (c->dry || rc != X86_DECODE_OK)
+	if (c->dry)
+		return X86_DECODE_OK; /* the caller looks at `dry` */
+	if (rc != X86_DECODE_OK)
 		return rc;
 
 	attr = opcode_attr(insn);
@@ -559,7 +560,7 @@ static enum x86_decode_result decode_body(struct cursor *c, bool amd)
 	if (attr & X86_ATTR_MODRM) {
 		take_modrm(c, attr, high_reg);
 		if (c->dry)
-			return rc;
+			return X86_DECODE_OK;
 		if ((attr & X86_ATTR_GRP) && !group_is_defined(insn))
 			return X86_DECODE_INVALID;
 		set_group_size(insn, amd);
