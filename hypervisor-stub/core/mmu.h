@@ -21,9 +21,13 @@ struct hv_walk {
 	unsigned level;    /* the level of the entry where the walk ended */
 	uint64_t entry[5]; /* [level] as read, 4 down to `level` */
 	mfn_t table[5];
+	unsigned index[5]; /* of those entries in their tables */
 	bool present;
 	bool writable, user, executable;
 	mfn_t mfn; /* of the page, when present */
+	/* The page, when present: our view, and whose it is (NULL: another domain's, by a grant). */
+	void *ptr;
+	struct hv_frame *frame;
 };
 void hv_walk(struct hv_domain *d, mfn_t root, uint64_t va, struct hv_walk *w);
 
@@ -42,7 +46,8 @@ enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *err
 /*
  * Emulated write to a page-table entry at linear address va (size 1, 2, 4 or 8 bytes; cmpxchg when
  * expected is not NULL: *done says whether it matched, *expected gets what was there).
- * 0, or -XEN_EFAULT when it is no page-table page, -XEN_EINVAL when the new entry is refused.
+ * Only L1 tables, as in Xen. 0, or -XEN_EFAULT when va maps no L1 table read-only, -XEN_EINVAL when
+ * the store is not aligned or the new entry is refused. Lock: domain.
  */
 int hv_mmu_emulated_write(struct hv_vcpu *v, uint64_t va, unsigned size, uint64_t value,
                           uint64_t *expected, bool *done);
@@ -51,16 +56,46 @@ int hv_mmu_emulated_write(struct hv_vcpu *v, uint64_t va, unsigned size, uint64_
  * contexts. */
 int hv_vcpu_set_root(struct hv_vcpu *v, mfn_t kernel_root);
 int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root_or_none);
-/* Drops all page-table pins and roots of a dying domain. */
+/*
+ * Drops all page-table pins, roots and descriptor tables of a dying domain. No vCPU of it runs, its
+ * grants have been given up (hv_gnttab_domain_fini()), and the engine still answers.
+ */
 void hv_mmu_domain_teardown(struct hv_domain *d);
+/*
+ * Counts everything again from the tables, roots, pins, descriptor tables and grants, and compares
+ * with what the frames say. Every difference is logged; returns how many there were.
+ */
+unsigned hv_mmu_audit(struct hv_domain *d);
 
-/* Hypercall handlers (hypercall.h says the calling convention). */
-int64_t hv_do_mmu_update(struct hv_vcpu *v, const uint64_t *a);
+/*
+ * Hypercall handlers (hypercall.h says the calling convention). Those marked (U) take the domain's
+ * lock themselves, in turns: their rows say HV_HC_UNLOCKED.
+ */
+int64_t hv_do_mmu_update(struct hv_vcpu *v, const uint64_t *a); /* (U) */
 int64_t hv_do_update_va_mapping(struct hv_vcpu *v, const uint64_t *a);
 int64_t hv_do_update_va_mapping_otherdomain(struct hv_vcpu *v, const uint64_t *a);
-int64_t hv_do_mmuext_op(struct hv_vcpu *v, const uint64_t *a);
-int64_t hv_do_memory_op(struct hv_vcpu *v, const uint64_t *a);         /* memory.c */
+int64_t hv_do_mmuext_op(struct hv_vcpu *v, const uint64_t *a);         /* (U) */
+int64_t hv_do_memory_op(struct hv_vcpu *v, const uint64_t *a);         /* (U) memory.c */
 int64_t hv_do_set_gdt(struct hv_vcpu *v, const uint64_t *a);           /* descr.c */
 int64_t hv_do_update_descriptor(struct hv_vcpu *v, const uint64_t *a); /* descr.c */
+
+/* ---- descriptor tables, descr.c --------------------------------------------------------------- */
+
+/*
+ * The vCPU's GDT becomes `entries` descriptors in frames[0 .. (entries + 511) / 512). 0 or
+ * -XEN_EINVAL with the old one in place. Lock: domain.
+ */
+int hv_gdt_set(struct hv_vcpu *v, const uint64_t *frames, unsigned entries);
+void hv_gdt_clear(struct hv_vcpu *v);
+/* -XEN_EINVAL unless base is page-aligned guest space and entries at most 8192. Lock: domain. */
+int hv_ldt_set(struct hv_vcpu *v, uint64_t base, unsigned entries);
+/*
+ * The descriptor that a selector names in the vCPU's own GDT or LDT, checked. -XEN_EINVAL when it
+ * lies outside of the table or is no descriptor that a guest may have, -XEN_EFAULT when the LDT's
+ * page is not mapped. Xen's flat selectors are not in these tables. Lock: domain.
+ */
+int hv_descriptor_read(struct hv_vcpu *v, uint16_t selector, uint64_t *desc);
+/* Makes a descriptor harmless as Xen does (DPL 3, call gates to guest code only), or says false. */
+bool hv_descriptor_check(uint64_t *desc);
 
 #endif
