@@ -92,7 +92,7 @@ struct extable_row {
 
 extern const struct extable_row pv_extable_start[], pv_extable_end[];
 
-static bool fix_up(struct pv_frame *f)
+bool pv_trap_fix_up(struct pv_frame *f)
 {
 	const struct extable_row *row;
 
@@ -116,7 +116,7 @@ void pv_trap_main(struct pv_frame *f)
 		f->cr2 = pv_cpu()->info->arch.cr2;
 	if (fn && fn(f))
 		return;
-	if (fix_up(f))
+	if (pv_trap_fix_up(f))
 		return;
 	pv_trap_report(f);
 	pv_panic("unhandled %s at 0x%lx", vector_name(f->vector), f->rip);
@@ -207,6 +207,12 @@ bool pv_probe_read(const volatile void *p, uint8_t *value)
 {
 	*value = *(const volatile uint8_t *)p;
 	return true;
+}
+
+bool pv_trap_fix_up(struct pv_frame *f)
+{
+	(void)f;
+	return false;
 }
 
 bool pv_probe_write(volatile void *p, uint8_t value)

@@ -39,6 +39,12 @@ void pv_trap_report(const struct pv_frame *frame);
 void pv_trap_main(struct pv_frame *frame);
 
 /*
+ * Sends the frame where the exception table says, if it has a row for the interrupted instruction
+ * and kernel code was interrupted. For handlers that want to look first.
+ */
+bool pv_trap_fix_up(struct pv_frame *frame);
+
+/*
  * One row of the exception table, in assembly: should the instruction at label `from` fault, go on
  * at label `to`, with all registers as they were.
  */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Self-test: a kernel that checks, from inside, what the hypervisor and the library promise.
+ *
+ * One line for each claim:  PASS name  |  SKIP name: reason  |  FAIL name: why
+ * and a last one:           selftest: N passed, N failed, N skipped
+ *
+ * Silence is failure: who reads this output counts only what it says. The same file runs on any
+ * hypervisor of this ABI; where two differ is a finding.
+ *
+ * Command line: only=FAMILY runs one family.
+ */
+#include "tests/guests/selftest/test.h"
+
+#include <stdarg.h>
+
+#include "pvops/lib/format.h"
+#include "pvops/mmu.h"
+
+extern const struct st_family st_family_start, st_family_hypercall, st_family_traps;
+
+static const struct st_family *const families[] = {
+	&st_family_start,
+	&st_family_hypercall,
+	&st_family_traps,
+};
+
+enum verdict { PASS, FAIL, SKIP };
+
+struct pv_frame st_trap;
+unsigned int st_traps;
+bool (*st_on_trap)(struct pv_frame *frame);
+
+extern uint64_t st_run_sp;
+extern char st_run_abort[];
+int st_run(void (*fn)(void));
+
+static enum verdict verdict;
+static char why[200];
+static uint64_t window;
+
+static void set_verdict(enum verdict v, const char *fmt, va_list ap)
+{
+	verdict = v;
+	pv_vsnprintf(why, sizeof(why), fmt, ap);
+}
+
+void st_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_verdict(FAIL, fmt, ap);
+	va_end(ap);
+}
+
+void st_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_verdict(SKIP, fmt, ap);
+	va_end(ap);
+}
+
+/* Every trap comes here. One that the claim has no plan for ends the claim. */
+static bool on_trap(struct pv_frame *frame)
+{
+	st_trap = *frame;
+	st_traps++;
+	if ((st_on_trap && st_on_trap(frame)) || pv_trap_fix_up(frame))
+		return true;
+	if (!st_run_sp)
+		return false;
+	st_fail("unexpected trap %u at 0x%lx, error code 0x%x, address 0x%lx", frame->vector,
+	        frame->rip, frame->error_code, frame->cr2);
+	frame->rip = (uint64_t)st_run_abort;
+	frame->rsp = st_run_sp;
+	frame->rflags |= PV_RFLAGS_IF;
+	return true;
+}
+
+void *st_page(void)
+{
+	void *page = pv_page_alloc();
+
+	if (!page)
+		pv_panic("out of memory");
+	memset(page, 0, PV_PAGE_SIZE);
+	return page;
+}
+
+void st_page_free(void *page)
+{
+	pv_page_free(page);
+}
+
+uint64_t st_window(void)
+{
+	if (!window)
+		window = pv_mmu_window(2);
+	if (!window)
+		pv_panic("no window");
+	return window;
+}
+
+/* A port that waits for the domain itself tells the domain's number. */
+domid_t st_own_domid(void)
+{
+	static domid_t own = DOMID_INVALID;
+	struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
+	struct evtchn_status status = { .dom = DOMID_SELF };
+	struct evtchn_close close;
+
+	if (own != DOMID_INVALID)
+		return own;
+	if (pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &alloc))
+		pv_panic("no port");
+	status.port = close.port = alloc.port;
+	if (pv_hc_event_channel_op(EVTCHNOP_status, &status))
+		pv_panic("no status");
+	pv_hc_event_channel_op(EVTCHNOP_close, &close);
+	own = status.u.unbound.dom;
+	return own;
+}
+
+void st_spin_ns(uint64_t ns)
+{
+	uint64_t end = pv_now_ns() + ns;
+
+	while (pv_now_ns() < end)
+		;
+}
+
+static void run_claim(const struct st_family *family, const struct st_claim *claim,
+                      unsigned int count[3])
+{
+	verdict = PASS;
+	st_traps = 0;
+	st_run(claim->run);
+	st_on_trap = NULL;
+	if (verdict == PASS && !pv_irq_enabled())
+		st_fail("left events masked");
+	pv_irq_enable();
+	count[verdict]++;
+	if (verdict == PASS)
+		pv_log("PASS %s/%s\n", family->name, claim->name);
+	else
+		pv_log("%s %s/%s: %s\n", verdict == FAIL ? "FAIL" : "SKIP", family->name,
+		       claim->name, why);
+}
+
+static bool is_wanted(const struct st_family *family, const char *cmdline)
+{
+	const char *only = strstr(cmdline, "only=");
+
+	return !only || strncmp(only + 5, family->name, strlen(family->name)) == 0;
+}
+
+void kernel_main(const struct pv_boot *boot)
+{
+	unsigned int count[3] = { 0 }, i, j;
+
+	for (i = 0; i < PV_NR_VECTORS; i++)
+		if (i != PV_VECTOR_EVENT)
+			pv_trap_set(i, on_trap);
+	pv_irq_enable();
+	for (i = 0; i < ST_COUNT(families); i++)
+		if (is_wanted(families[i], boot->cmdline))
+			for (j = 0; j < families[i]->count; j++)
+				run_claim(families[i], &families[i]->claims[j], count);
+	pv_log("selftest: %u passed, %u failed, %u skipped\n", count[PASS], count[FAIL],
+	       count[SKIP]);
+}
