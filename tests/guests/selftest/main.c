@@ -17,12 +17,12 @@
 #include "pvops/lib/format.h"
 #include "pvops/mmu.h"
 
-extern const struct st_family st_family_start, st_family_hypercall, st_family_traps;
+extern const struct st_family st_family_start, st_family_hypercall, st_family_traps,
+	st_family_evtchn, st_family_time, st_family_sched;
 
 static const struct st_family *const families[] = {
-	&st_family_start,
-	&st_family_hypercall,
-	&st_family_traps,
+	&st_family_start,  &st_family_hypercall, &st_family_traps,
+	&st_family_evtchn, &st_family_time,      &st_family_sched,
 };
 
 enum verdict { PASS, FAIL, SKIP };

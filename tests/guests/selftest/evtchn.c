@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels: life of a port, delivery, the two masks, and the errors.
+ *
+ * Method: ports that lead back to this domain, sent to by the bare hypercalls, received through the
+ * library. Breakage: an event is lost, comes twice, or comes while it is masked.
+ */
+#include "tests/guests/selftest/test.h"
+
+#include "pvops/barrier.h"
+#include "pvops/cpu.h"
+#include "pvops/evtchn.h"
+#include "pvops/time.h"
+
+static volatile unsigned int calls;
+static volatile evtchn_port_t called_port;
+static void *volatile called_arg;
+
+static void count(evtchn_port_t port, void *arg)
+{
+	calls++;
+	called_port = port;
+	called_arg = arg;
+}
+
+/* A port and its other end, both ours. `far` has the handler, `near` is what one sends on. */
+static int loop_open(evtchn_port_t *near, evtchn_port_t *far)
+{
+	struct evtchn_bind_interdomain bind = { .remote_dom = DOMID_SELF };
+	int rc = pv_evtchn_alloc_unbound(DOMID_SELF, count, (void *)&calls, far);
+
+	if (rc)
+		return rc;
+	bind.remote_port = *far;
+	rc = (int)pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &bind);
+	*near = bind.local_port;
+	pv_evtchn_take(*near); /* binding raises an event at both ends */
+	calls = 0;
+	return rc;
+}
+
+static int close_port(evtchn_port_t port)
+{
+	struct evtchn_close op = { .port = port };
+
+	return (int)pv_hc_event_channel_op(EVTCHNOP_close, &op);
+}
+
+static int get_status(evtchn_port_t port, struct evtchn_status *st)
+{
+	*st = (struct evtchn_status){ .dom = DOMID_SELF, .port = port };
+	return (int)pv_hc_event_channel_op(EVTCHNOP_status, st);
+}
+
+static bool is_pending(evtchn_port_t port)
+{
+	return pv_bit_test(pv_shared_info->evtchn_pending, port);
+}
+
+static void unbound_port_waits_for_its_peer(void)
+{
+	struct evtchn_alloc_unbound op = { .dom = DOMID_SELF, .remote_dom = 0 };
+	struct evtchn_status st;
+
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &op), 0);
+	ST_CHECK(op.port > 0 && op.port < EVTCHN_2L_NR_CHANNELS, "port %u", op.port);
+	ST_EQ(get_status(op.port, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_unbound);
+	ST_EQ(st.u.unbound.dom, 0);
+	ST_EQ(st.vcpu, 0);
+	ST_EQ(close_port(op.port), 0);
+}
+
+static void sending_to_nobody_is_no_error(void)
+{
+	evtchn_port_t port;
+
+	ST_EQ(pv_evtchn_alloc_unbound(DOMID_SELF, count, NULL, &port), 0);
+	calls = 0;
+	ST_EQ(pv_evtchn_send(port), 0);
+	ST_EQ(calls, 0);
+	ST_EQ(pv_evtchn_close(port), 0);
+}
+
+static void loopback_delivers_to_the_other_end(void)
+{
+	evtchn_port_t near, far;
+	struct evtchn_status st;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	ST_EQ(get_status(near, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_interdomain);
+	ST_EQ(st.u.interdomain.dom, st_own_domid());
+	ST_EQ(st.u.interdomain.port, far);
+	ST_EQ(get_status(far, &st), 0);
+	ST_EQ(st.u.interdomain.port, near);
+	ST_EQ(pv_evtchn_send(near), 0);
+	ST_EQ(calls, 1);
+	ST_EQ(called_port, far);
+	ST_EQ((long)called_arg, (long)&calls);
+	ST_CHECK(!is_pending(far), "still pending after the handler");
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+static void binding_raises_an_event(void)
+{
+	struct evtchn_bind_interdomain bind = { .remote_dom = DOMID_SELF };
+	evtchn_port_t far;
+
+	calls = 0;
+	ST_EQ(pv_evtchn_alloc_unbound(DOMID_SELF, count, NULL, &far), 0);
+	bind.remote_port = far;
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &bind), 0);
+	/* The new end is pending, and masked as all ports are at first; the old one was not told. */
+	ST_CHECK(is_pending(bind.local_port), "the new port is not pending");
+	ST_EQ(calls, 0);
+	pv_evtchn_take(bind.local_port);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(bind.local_port), 0);
+}
+
+static void closing_one_end_unbinds_the_other(void)
+{
+	evtchn_port_t near, far;
+	struct evtchn_status st;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	ST_EQ(close_port(near), 0);
+	ST_EQ(get_status(near, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_closed);
+	ST_EQ(get_status(far, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_unbound);
+	ST_EQ(pv_evtchn_close(far), 0);
+}
+
+static void masked_port_stays_pending(void)
+{
+	evtchn_port_t near, far;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_evtchn_mask(far);
+	ST_EQ(pv_evtchn_send(near), 0);
+	ST_EQ(pv_evtchn_send(near), 0);
+	ST_EQ(calls, 0);
+	ST_CHECK(is_pending(far), "not pending");
+	pv_evtchn_unmask(far);
+	ST_EQ(calls, 1);
+	pv_evtchn_mask(far);
+	pv_evtchn_unmask(far);
+	ST_EQ(calls, 1);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+static void masked_upcalls_come_when_enabled(void)
+{
+	evtchn_port_t near, far;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_irq_disable();
+	pv_evtchn_send(near);
+	pv_hc_sched_op(SCHEDOP_yield, NULL);
+	if (calls || !is_pending(far) || !pv_cpu()->info->evtchn_upcall_pending)
+		st_fail("calls %u, pending %d, upcall pending %d", calls, is_pending(far),
+		        pv_cpu()->info->evtchn_upcall_pending);
+	pv_irq_enable();
+	ST_EQ(calls, 1);
+	ST_EQ(pv_cpu()->info->evtchn_upcall_pending, 0);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+/* Clearing the mask byte alone makes no upcall; the next return from the hypervisor does. */
+static void upcall_comes_with_the_next_hypercall(void)
+{
+	evtchn_port_t near, far;
+	unsigned int early;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_irq_disable();
+	pv_evtchn_send(near);
+	pv_store(&pv_cpu()->info->evtchn_upcall_mask, 0);
+	early = calls;
+	pv_hc_xen_version(0, NULL);
+	ST_EQ(calls, 1);
+	ST_CHECK(early <= 1, "%u calls", early);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+/* An event whose port is pending already makes no second upcall: they merge. */
+static void events_merge(void)
+{
+	evtchn_port_t near, far;
+	unsigned int i;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_irq_disable();
+	for (i = 0; i < 5; i++)
+		pv_evtchn_send(near);
+	pv_irq_enable();
+	ST_EQ(calls, 1);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+static evtchn_port_t resend_port;
+
+static void count_and_resend(evtchn_port_t port, void *arg)
+{
+	(void)port;
+	(void)arg;
+	if (++calls < 10)
+		pv_evtchn_send(resend_port);
+}
+
+static void event_in_its_own_handler_is_not_lost(void)
+{
+	evtchn_port_t near, far;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_evtchn_unbind(far);
+	ST_EQ(pv_evtchn_bind(far, 0, count_and_resend, NULL), 0);
+	resend_port = near;
+	calls = 0;
+	pv_evtchn_send(near);
+	ST_EQ(calls, 10);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+static void raised_port_is_handled(void)
+{
+	evtchn_port_t near, far;
+
+	ST_EQ(loop_open(&near, &far), 0);
+	pv_evtchn_raise(far);
+	ST_EQ(calls, 1);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+}
+
+static void many_ports_each_once(void)
+{
+	enum { N = 200 };
+	static evtchn_port_t near[N], far[N];
+	unsigned int i;
+
+	for (i = 0; i < N; i++)
+		ST_EQ(loop_open(&near[i], &far[i]), 0);
+	pv_irq_disable();
+	for (i = 0; i < N; i++)
+		pv_evtchn_send(near[i]);
+	pv_irq_enable();
+	ST_EQ(calls, N);
+	for (i = 0; i < N; i++) {
+		ST_EQ(pv_evtchn_close(far[i]), 0);
+		ST_EQ(close_port(near[i]), 0);
+	}
+}
+
+static void virq_is_bound_once(void)
+{
+	evtchn_port_t port;
+	struct evtchn_bind_virq again = { .virq = VIRQ_DEBUG };
+	struct evtchn_status st;
+
+	ST_EQ(pv_evtchn_bind_virq(VIRQ_DEBUG, 0, count, NULL, &port), 0);
+	ST_EQ(get_status(port, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_virq);
+	ST_EQ(st.u.virq, VIRQ_DEBUG);
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_virq, &again), -XEN_EEXIST);
+	ST_EQ(pv_evtchn_close(port), 0);
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_virq, &again), 0);
+	ST_EQ(close_port(again.port), 0);
+}
+
+static void virq_errors(void)
+{
+	struct evtchn_bind_virq op = { .virq = NR_VIRQS };
+
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_virq, &op), -XEN_EINVAL);
+	op = (struct evtchn_bind_virq){ .virq = VIRQ_TIMER, .vcpu = 1000 };
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_virq, &op), -XEN_ENOENT);
+}
+
+static void ipi_to_oneself(void)
+{
+	evtchn_port_t port;
+	struct evtchn_status st;
+	struct evtchn_bind_ipi bad = { .vcpu = 1000 };
+
+	ST_EQ(pv_evtchn_bind_ipi(0, count, NULL, &port), 0);
+	calls = 0;
+	ST_EQ(get_status(port, &st), 0);
+	ST_EQ(st.status, EVTCHNSTAT_ipi);
+	ST_EQ(pv_evtchn_send(port), 0);
+	ST_EQ(calls, 1);
+	ST_EQ(pv_evtchn_close(port), 0);
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_ipi, &bad), -XEN_ENOENT);
+}
+
+static void port_errors(void)
+{
+	static const evtchn_port_t bad[] = { EVTCHN_2L_NR_CHANNELS, 1u << 31, ~0u };
+	struct evtchn_status st;
+	struct evtchn_unmask unmask;
+	struct evtchn_bind_vcpu vcpu;
+	unsigned int i;
+
+	for (i = 0; i < ST_COUNT(bad); i++) {
+		unmask.port = bad[i];
+		vcpu = (struct evtchn_bind_vcpu){ .port = bad[i] };
+		ST_EQ(pv_evtchn_send(bad[i]), -XEN_EINVAL);
+		ST_EQ(close_port(bad[i]), -XEN_EINVAL);
+		ST_EQ(get_status(bad[i], &st), -XEN_EINVAL);
+		ST_EQ(pv_hc_event_channel_op(EVTCHNOP_unmask, &unmask), -XEN_EINVAL);
+		ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &vcpu), -XEN_EINVAL);
+	}
+	ST_EQ(pv_hc_event_channel_op(77, &st), -XEN_ENOSYS);
+}
+
+static void closed_port_errors(void)
+{
+	struct evtchn_alloc_unbound op = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
+	struct evtchn_bind_vcpu vcpu = { 0 };
+
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &op), 0);
+	ST_EQ(close_port(op.port), 0);
+	ST_EQ(pv_evtchn_send(op.port), -XEN_EINVAL);
+	ST_EQ(close_port(op.port), -XEN_EINVAL);
+	vcpu.port = op.port;
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &vcpu), -XEN_EINVAL);
+	ST_EQ(close_port(0), -XEN_EINVAL);
+}
+
+static void interdomain_errors(void)
+{
+	struct evtchn_bind_interdomain op = { .remote_dom = 0x7000, .remote_port = 1 };
+	struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = 0 };
+
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &op), -XEN_ESRCH);
+	op = (struct evtchn_bind_interdomain){ .remote_dom = DOMID_SELF,
+		                               .remote_port = EVTCHN_2L_NR_CHANNELS };
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &op), -XEN_EINVAL);
+	/* A port that waits for somebody else. */
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &alloc), 0);
+	op = (struct evtchn_bind_interdomain){ .remote_dom = DOMID_SELF,
+		                               .remote_port = alloc.port };
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &op), -XEN_EINVAL);
+	ST_EQ(close_port(alloc.port), 0);
+	/* A port for somebody else to have. */
+	alloc = (struct evtchn_alloc_unbound){ .dom = 0, .remote_dom = DOMID_SELF };
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &alloc), -XEN_EPERM);
+}
+
+static void other_domains_status_is_denied(void)
+{
+	struct evtchn_status st = { .dom = 0, .port = 1 };
+
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_status, &st), -XEN_EPERM);
+}
+
+static void ports_move_between_vcpus(void)
+{
+	evtchn_port_t near, far, timer;
+	struct evtchn_bind_vcpu op = { 0 };
+
+	ST_EQ(loop_open(&near, &far), 0);
+	op.port = far;
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &op), 0);
+	op.vcpu = 1000;
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &op), -XEN_ENOENT);
+	pv_evtchn_send(near);
+	ST_EQ(calls, 1);
+	ST_EQ(pv_evtchn_close(far), 0);
+	ST_EQ(close_port(near), 0);
+	/* A virtual interrupt of a vCPU stays with it. */
+	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, count, NULL, &timer), 0);
+	op = (struct evtchn_bind_vcpu){ .port = timer };
+	ST_EQ(pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &op), -XEN_EINVAL);
+	ST_EQ(pv_evtchn_close(timer), 0);
+}
+
+static void physical_interrupts_are_denied(void)
+{
+	struct evtchn_bind_pirq op = { .pirq = 1 };
+	long rc = pv_hc_event_channel_op(EVTCHNOP_bind_pirq, &op);
+
+	ST_CHECK(rc == -XEN_EPERM || rc == -XEN_EINVAL, "%ld", rc);
+}
+
+/* ---- a storm: upcalls wherever they can strike ---- */
+
+static volatile unsigned long lowest_sp;
+
+static void rearm(evtchn_port_t port, void *arg)
+{
+	unsigned long sp = (unsigned long)__builtin_frame_address(0);
+
+	(void)port;
+	(void)arg;
+	calls++;
+	if (sp < lowest_sp)
+		lowest_sp = sp;
+	pv_timer_set(pv_now_ns() + 2000);
+}
+
+/* A sum over registers that any loss would spoil; the flags are part of it. */
+static uint64_t churn(uint64_t rounds)
+{
+	uint64_t a = 1, b = 2, c = 3, d = 5;
+
+	while (rounds--) {
+		a += b ^ c;
+		b = b << 7 | b >> 57;
+		c += d * 3;
+		d ^= a + (a < c);
+	}
+	return a ^ b ^ c ^ d;
+}
+
+/* Timer upcalls every few microseconds, at random points of the code and of the return path. */
+static void storm_spoils_no_register_and_no_stack(void)
+{
+	unsigned long here = (unsigned long)__builtin_frame_address(0);
+	uint64_t want = churn(20000), end;
+	evtchn_port_t port;
+	bool same = true;
+
+	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, rearm, NULL, &port), 0);
+	calls = 0;
+	lowest_sp = here;
+	end = pv_now_ns() + 300000000;
+	pv_timer_set(pv_now_ns() + 2000);
+	while (pv_now_ns() < end && same)
+		same = churn(20000) == want;
+	pv_timer_set(0);
+	ST_EQ(pv_evtchn_close(port), 0);
+	pv_timer_set(0);
+	ST_CHECK(same, "a sum came out wrong after %u upcalls", calls);
+	ST_CHECK(calls > 50, "only %u upcalls", calls);
+	ST_CHECK(here - lowest_sp < 2048, "the stack went down by %lu bytes", here - lowest_sp);
+}
+
+static const struct st_claim claims[] = {
+	{ "unbound_port_waits_for_its_peer", unbound_port_waits_for_its_peer },
+	{ "sending_to_nobody_is_no_error", sending_to_nobody_is_no_error },
+	{ "loopback_delivers_to_the_other_end", loopback_delivers_to_the_other_end },
+	{ "binding_raises_an_event", binding_raises_an_event },
+	{ "closing_one_end_unbinds_the_other", closing_one_end_unbinds_the_other },
+	{ "masked_port_stays_pending", masked_port_stays_pending },
+	{ "masked_upcalls_come_when_enabled", masked_upcalls_come_when_enabled },
+	{ "upcall_comes_with_the_next_hypercall", upcall_comes_with_the_next_hypercall },
+	{ "events_merge", events_merge },
+	{ "event_in_its_own_handler_is_not_lost", event_in_its_own_handler_is_not_lost },
+	{ "raised_port_is_handled", raised_port_is_handled },
+	{ "many_ports_each_once", many_ports_each_once },
+	{ "virq_is_bound_once", virq_is_bound_once },
+	{ "virq_errors", virq_errors },
+	{ "ipi_to_oneself", ipi_to_oneself },
+	{ "port_errors", port_errors },
+	{ "closed_port_errors", closed_port_errors },
+	{ "interdomain_errors", interdomain_errors },
+	{ "other_domains_status_is_denied", other_domains_status_is_denied },
+	{ "ports_move_between_vcpus", ports_move_between_vcpus },
+	{ "physical_interrupts_are_denied", physical_interrupts_are_denied },
+	{ "storm_spoils_no_register_and_no_stack", storm_spoils_no_register_and_no_stack },
+};
+
+ST_FAMILY(evtchn, claims);
