@@ -11,6 +11,8 @@
 #            all of it, and typedefs and enumerators, compared with Xen's headers
 #   values   every constant compared with Xen's, in C and in the assembler; macros with arguments by what they do
 #   reverse  everything in the corresponding headers of Xen is ours, or stands in abi/README.md as not supported
+#   docs     offsets, sizes and numbers in the tables of docs/abi.md are those of the headers; files that
+#            abi/README.md names exist
 #
 # The lists are taken from the headers by program: from the preprocessor (-dM) and from the debugging information of
 # one object that includes them all. So what is added without a twin fails.
@@ -26,7 +28,8 @@ here=$(dirname "$0")
 root=$1
 out=$2
 shift 2
-parts=${*:-alone layout values reverse}
+all="alone layout values reverse docs"
+parts=${*:-$all}
 # gcc whatever builds the rest: the way that constants are told from phrases needs its options.
 CC=gcc
 CXX=g++
@@ -415,6 +418,75 @@ part_reverse() {
 		"$(($(count "$out/xen.has") - ours - absent)) stand in abi/README.md as not supported"
 }
 
+# ---- docs ------------------------------------------------------------------------------------
+
+part_docs() {
+	page=$root/docs/abi.md
+	awk '$1 == "object" { print $2 }' "$out/ours.names" >"$out/objects"
+	[ -e "$out/ours.values" ] || evaluate "$out/ours.values" "$out/ours.h" -I"$root"
+	# A line "`struct NAME`, N bytes" says whose the next table is: | offset | size | `field` | ...
+	# A table that begins | name | number | gives numbers of constants.
+	awk -v told="$out/docs.told" '
+		pass == 1 { value[$1] = $2; next }
+		pass == 2 && $1 == "enum" { value[$3] = $4; next }
+		pass == 2 && $1 == "type" { bytes[$3] = $4; next }
+		pass == 2 && $1 == "field" { place[$3 "." $4] = $5 " " $6; if ($4 !~ /\./) tops[$3] = tops[$3] " " $4; next }
+		pass == 2 { next }
+		function done(    i, n, f) {
+			if (owner == "")
+				return
+			n = split(tops[owner], f, " ")
+			for (i = 1; i <= n; i++)
+				if (!(f[i] in listed) && f[i] !~ /^(_|pad|rsvd|reserved)/)
+					print "the table of " owner " leaves out " f[i]
+			owner = ""
+		}
+		function cell(i) { gsub(/^ +| +$/, "", c[i]); return c[i] }
+		/^`(struct|union) [a-z0-9_]+`, [0-9]+ bytes/ {
+			done()
+			split($2, q, "`"); owner = q[1]; rows = 0
+			for (k in listed) delete listed[k]
+			if (!(owner in bytes)) { print "there is no " owner; owner = "" }
+			else if (bytes[owner] != $3) print owner " has " bytes[owner] " bytes, not " $3
+			else print owner >told
+			next
+		}
+		/^\|/ {
+			split($0, c, "|")
+			if (cell(2) == "name" && cell(3) == "number") { numbers = 1; next }
+			if (numbers && cell(2) ~ /^`.*`$/) {
+				n = substr(cell(2), 2, length(cell(2)) - 2)
+				if (!(n in value)) print "there is no constant " n
+				else if (value[n] != cell(3)) print n " is " value[n] ", not " cell(3)
+				else print n >told
+				next
+			}
+			if (owner != "" && cell(4) ~ /^`.*`$/) {
+				rows++
+				f = substr(cell(4), 2, length(cell(4)) - 2)
+				if (!((owner "." f) in place)) print owner " has no field " f
+				else if (place[owner "." f] != cell(2) " " cell(3))
+					print owner "." f " is at, and has bytes: " place[owner "." f] ", not " cell(2) " " cell(3)
+				else print owner "." f >told
+				sub(/\..*/, "", f)
+				listed[f] = 1
+			}
+			next
+		}
+		{ numbers = 0 }
+		NF && rows { done() }
+		END { done() }' pass=1 "$out/ours.values" pass=2 "$out/ours.guest" pass=3 "$page" >"$out/docs.wrong"
+	touch "$out/docs.told"
+	fail_lines "$out/docs.wrong" "docs/abi.md: "
+	[ -s "$out/docs.told" ] || fail "docs/abi.md: no table was found"
+	pass "$(count "$out/docs.told")"
+	grep -o -E '`(abi|docs|pvops|tests)/[A-Za-z0-9_./]+`' "$root/abi/README.md" | tr -d '`' | sort -u | while read -r f; do
+		[ -e "$here/../../$f" ] || echo "$f"
+	done >"$out/docs.gone"
+	fail_lines "$out/docs.gone" "abi/README.md names a file that does not exist: "
+	echo "abi: $(count "$out/docs.told") sizes, offsets and numbers in docs/abi.md are those of the headers"
+}
+
 only_ours() {
 	touch "$out/reasons.used"
 	grep -v '^#' "$here/ours_only" | while read -r n why; do
@@ -441,6 +513,6 @@ for p in $parts; do
 		;;
 	esac
 done
-[ "$have_xen" = 0 ] || [ "$parts" != "alone layout values reverse" ] || only_ours
+[ "$have_xen" = 0 ] || [ "$parts" != "$all" ] || only_ours
 echo "headers: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
