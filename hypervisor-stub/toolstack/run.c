@@ -18,8 +18,10 @@
 
 #include "hypervisor-stub/core/console.h"
 #include "hypervisor-stub/core/elf.h"
+#include "hypervisor-stub/toolstack/crash.h"
 #include "hypervisor-stub/toolstack/guest.h"
 #include "hypervisor-stub/toolstack/loop.h"
+#include "hypervisor-stub/toolstack/observe.h"
 #include "hypervisor-stub/toolstack/outlet.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
@@ -33,6 +35,7 @@ struct run {
 	struct loop loop;
 	struct outlet outlet;
 	struct guest guest;
+	struct observe observe;
 
 	int signal_fd, timer_fd;
 	int in_watch, out_watch;
@@ -54,6 +57,7 @@ static void cut(struct run *r, int status)
 	r->cut = true;
 	r->status = status;
 	outlet_stop(&r->outlet);
+	observe_stop(&r->observe);
 	loop_stop(&r->loop);
 }
 
@@ -267,13 +271,17 @@ static int run_once(struct run *r)
 	return r->status;
 }
 
+/* What is to be said of a guest that has run, while its memory is still there. */
 static void report(struct run *r)
 {
-	const struct hv_end *end = &r->guest.d->end;
+	struct symbols symbols;
 
-	if (!r->cut && r->status == STATUS_CRASH)
-		fprintf(stderr, "paravane: %s crashed: %s\n", r->guest.name,
-		        end->text[0] ? end->text : "it said so itself");
+	stats_collect(&r->observe.stats, r->guest.d);
+	if (r->cut || r->status != STATUS_CRASH)
+		return;
+	symbols_load(&symbols, r->guest.kernel.bytes, r->guest.kernel.len);
+	crash_report(stderr, r->guest.d, r->guest.name, &symbols);
+	symbols_free(&symbols);
 }
 
 static void run_to_the_end(struct run *r)
@@ -328,6 +336,7 @@ static int with_machine(struct run *r)
 		       (unsigned long long)(r->o->guest.memory >> 20), strerror(-rc));
 		return STATUS_USAGE;
 	}
+	r->m->tracer = observe_tracer(&r->observe);
 	r->in_is_tty = isatty(STDIN_FILENO);
 	rc = watch(r);
 	if (rc) {
@@ -357,6 +366,24 @@ static void fill_standard_descriptors(void)
 		close(fd);
 }
 
+static int with_files(struct run *r)
+{
+	int status;
+
+	if (guest_load(&r->guest, &r->o->guest, &r->outlet, r->why, sizeof(r->why)))
+		return STATUS_USAGE;
+	if (observe_open(&r->observe, r->o, r->why, sizeof(r->why))) {
+		guest_unload(&r->guest);
+		return STATUS_USAGE;
+	}
+	status = with_machine(r);
+	if (r->observe.does_stats && status != STATUS_USAGE)
+		stats_print(&r->observe.stats, stderr);
+	observe_close(&r->observe);
+	guest_unload(&r->guest);
+	return status;
+}
+
 int run_machine(const struct options *o)
 {
 	struct run r = { .o = o, .signal_fd = -1, .timer_fd = -1 };
@@ -368,12 +395,7 @@ int run_machine(const struct options *o)
 		fprintf(stderr, "paravane: standard output cannot be used: %s\n", strerror(-rc));
 		return STATUS_OURS;
 	}
-	if (guest_load(&r.guest, &o->guest, &r.outlet, r.why, sizeof(r.why))) {
-		r.status = STATUS_USAGE;
-	} else {
-		r.status = with_machine(&r);
-		guest_unload(&r.guest);
-	}
+	r.status = with_files(&r);
 	if (r.why[0])
 		fprintf(stderr, "paravane: %s\n", r.why);
 	rc = outlet_error(&r.outlet);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --stats: how often the guest asked for what, and how long it took; see stats.h.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "hypervisor-stub/toolstack/stats.h"
+
+void stats_hypercall(struct stats *s, uint64_t nr, uint64_t ns)
+{
+	struct stats_cell *c = &s->call[nr < HV_NR_HYPERCALLS ? nr : HV_NR_HYPERCALLS];
+
+	atomic_fetch_add_explicit(&c->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->ns, ns, memory_order_relaxed);
+}
+
+void stats_exception(struct stats *s, uint8_t vector)
+{
+	atomic_fetch_add_explicit(&s->exception[vector & 31], 1, memory_order_relaxed);
+}
+
+void stats_collect(struct stats *s, const struct hv_domain *d)
+{
+	const struct hv_engine *e = d->machine->engine;
+
+	if (!e->local_hypercalls)
+		return;
+	for (unsigned i = 0; i < d->nr_vcpus; i++) {
+		for (unsigned nr = 0; nr < HV_NR_HYPERCALLS; nr++)
+			s->in_place[nr] += e->local_hypercalls(d->vcpu[i], nr);
+	}
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+struct row {
+	const char *name;
+	uint64_t count, in_place, ns;
+};
+
+static int by_time(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->ns != y->ns)
+		return x->ns > y->ns ? -1 : 1;
+	return x->in_place > y->in_place ? -1 : x->in_place < y->in_place;
+}
+
+static unsigned make_rows(const struct stats *s, struct row rows[HV_NR_HYPERCALLS + 1])
+{
+	unsigned n = 0;
+
+	for (unsigned nr = 0; nr <= HV_NR_HYPERCALLS; nr++) {
+		const struct hv_hypercall *h = hv_hypercall_lookup(nr);
+		struct row r = { .name = h ? h->name : "(unknown)" };
+
+		r.count = atomic_load(&s->call[nr].count);
+		r.ns = atomic_load(&s->call[nr].ns);
+		r.in_place = nr < HV_NR_HYPERCALLS ? s->in_place[nr] : 0;
+		if (r.count || r.in_place)
+			rows[n++] = r;
+	}
+	qsort(rows, n, sizeof(rows[0]), by_time);
+	return n;
+}
+
+static void print_row(FILE *out, const struct row *r)
+{
+	fprintf(out, "%-30s %12" PRIu64 " %12" PRIu64 " %12.3f %10.3f\n", r->name, r->count,
+	        r->in_place, (double)r->ns / 1e6,
+	        r->count ? (double)r->ns / 1e3 / (double)r->count : 0);
+}
+
+static void print_exceptions(const struct stats *s, FILE *out)
+{
+	static const char *const name[32] = {
+		[0] = "#DE",  [1] = "#DB",  [3] = "#BP",  [4] = "#OF",  [5] = "#BR",  [6] = "#UD",
+		[7] = "#NM",  [8] = "#DF",  [10] = "#TS", [11] = "#NP", [12] = "#SS", [13] = "#GP",
+		[14] = "#PF", [16] = "#MF", [17] = "#AC", [19] = "#XM",
+	};
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < 32; i++) {
+		uint64_t n = atomic_load(&s->exception[i]);
+
+		total += n;
+		if (n)
+			fprintf(out, "%-30s %12" PRIu64 "\n", name[i] ? name[i] : "(other)", n);
+	}
+	if (!total)
+		fprintf(out, "%-30s %12d\n", "none", 0);
+}
+
+void stats_print(const struct stats *s, FILE *out)
+{
+	struct row rows[HV_NR_HYPERCALLS + 1], sum = { .name = "all" };
+	unsigned n = make_rows(s, rows);
+
+	fprintf(out, "%-30s %12s %12s %12s %10s\n", "hypercall", "count", "in place", "total ms",
+	        "mean us");
+	for (unsigned i = 0; i < n; i++) {
+		print_row(out, &rows[i]);
+		sum.count += rows[i].count;
+		sum.in_place += rows[i].in_place;
+		sum.ns += rows[i].ns;
+	}
+	print_row(out, &sum);
+	fprintf(out, "%-30s %12s\n", "exception", "count");
+	print_exceptions(s, out);
+	fflush(out);
+}
