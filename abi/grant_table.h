@@ -70,13 +70,18 @@
 #define GNTTABOP_get_status_frames 9  /* version 2 only */
 #define GNTTABOP_get_version       10 /* struct gnttab_get_version: answers 1 */
 #define GNTTABOP_swap_grant_ref    11 /* struct gnttab_swap_grant_ref */
-#define GNTTABOP_cache_flush       12 /* Arm only */
+#define GNTTABOP_cache_flush       12 /* struct gnttab_cache_flush: nothing to do here */
 
 /* gnttab_copy.flags: this side is a grant reference, not a frame of the caller. */
 #define _GNTCOPY_source_gref 0
 #define GNTCOPY_source_gref  (1 << _GNTCOPY_source_gref)
 #define _GNTCOPY_dest_gref   1
 #define GNTCOPY_dest_gref    (1 << _GNTCOPY_dest_gref)
+
+/* gnttab_cache_flush.op */
+#define GNTTAB_CACHE_CLEAN       (xen_mk_uint(1) << 0)
+#define GNTTAB_CACHE_INVAL       (xen_mk_uint(1) << 1)
+#define GNTTAB_CACHE_SOURCE_GREF (xen_mk_uint(1) << 31) /* a.ref, not a.dev_bus_addr */
 
 /* gnttab_map_grant_ref.flags */
 #define _GNTMAP_device_map      0 /* for devices: accepted, dev_bus_addr is the machine address */
@@ -92,7 +97,7 @@
 #define _GNTMAP_guest_avail0    16 /* these bits go to the entry's bits free for software */
 
 #define GNTST_okay              0
-#define GNTST_general_error     (-1)
+#define GNTST_general_error     (-1) /* anything else; a row that does not grant this */
 #define GNTST_bad_domain        (-2) /* no such domain */
 #define GNTST_bad_gntref        (-3) /* reference out of range or not granted to the caller */
 #define GNTST_bad_handle        (-4) /* not a mapping of the caller's */
@@ -240,6 +245,19 @@ struct gnttab_swap_grant_ref {
 typedef struct gnttab_swap_grant_ref gnttab_swap_grant_ref_t;
 DEFINE_XEN_GUEST_HANDLE(gnttab_swap_grant_ref_t);
 
+/* Make caches agree about a part of a frame that devices use. Memory is coherent on this machine. */
+struct gnttab_cache_flush {
+	union {
+		uint64_t dev_bus_addr;
+		grant_ref_t ref;
+	} a;             /* in */
+	uint16_t offset; /* in: bytes */
+	uint16_t length; /* in: bytes */
+	uint32_t op;     /* in: GNTTAB_CACHE_* */
+};
+typedef struct gnttab_cache_flush gnttab_cache_flush_t;
+DEFINE_XEN_GUEST_HANDLE(gnttab_cache_flush_t);
+
 PV_ABI_SIZE(struct grant_entry_v1, 8);
 PV_ABI_FIELD(struct grant_entry_v1, domid, 2);
 PV_ABI_FIELD(struct grant_entry_v1, frame, 4);
@@ -284,6 +302,10 @@ PV_ABI_SIZE(struct gnttab_set_version, 4);
 PV_ABI_SIZE(struct gnttab_get_version, 8);
 PV_ABI_FIELD(struct gnttab_get_version, pad, 2);
 PV_ABI_FIELD(struct gnttab_get_version, version, 4);
+PV_ABI_SIZE(struct gnttab_cache_flush, 16);
+PV_ABI_FIELD(struct gnttab_cache_flush, offset, 8);
+PV_ABI_FIELD(struct gnttab_cache_flush, length, 10);
+PV_ABI_FIELD(struct gnttab_cache_flush, op, 12);
 PV_ABI_SIZE(struct gnttab_swap_grant_ref, 12);
 PV_ABI_FIELD(struct gnttab_swap_grant_ref, ref_b, 4);
 PV_ABI_FIELD(struct gnttab_swap_grant_ref, status, 8);

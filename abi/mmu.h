@@ -20,7 +20,7 @@
 #include "abi/handle.h"
 #include "abi/xen.h"
 
-/* mmu_update.ptr[1:0] */
+/* mmu_update.ptr[2:0] */
 #define MMU_NORMAL_PT_UPDATE       0 /* write val to the entry at ptr, after validation */
 #define MMU_MACHPHYS_UPDATE        1 /* machine-to-physical entry of the frame of ptr becomes val */
 #define MMU_PT_UPDATE_PRESERVE_AD  2 /* as NORMAL, accessed and dirty of the old entry are kept */
@@ -63,7 +63,7 @@
 #ifndef __ASSEMBLY__
 
 struct mmu_update {
-	uint64_t ptr; /* in: machine address of an entry, or of a frame; command in bits 1:0 */
+	uint64_t ptr; /* in: machine address of an entry, or of a frame; command in bits 2:0 */
 	uint64_t val; /* in: the new entry with a machine frame number in it, or a pfn */
 };
 typedef struct mmu_update mmu_update_t;

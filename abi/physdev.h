@@ -12,13 +12,14 @@
 #include "abi/handle.h"
 #include "abi/xen.h"
 
-#define PHYSDEVOP_irq_status_query 5  /* struct physdev_irq_status_query */
-#define PHYSDEVOP_set_iopl         6  /* struct physdev_set_iopl */
-#define PHYSDEVOP_set_iobitmap     7  /* struct physdev_set_iobitmap */
-#define PHYSDEVOP_eoi              12 /* struct physdev_eoi */
-#define PHYSDEVOP_map_pirq         13 /* the rest: for owners of devices */
-#define PHYSDEVOP_unmap_pirq       14
-#define PHYSDEVOP_get_free_pirq    23
+#define PHYSDEVOP_IRQ_UNMASK_NOTIFY 4  /* obsolete: accepted, without effect */
+#define PHYSDEVOP_irq_status_query  5  /* struct physdev_irq_status_query */
+#define PHYSDEVOP_set_iopl          6  /* struct physdev_set_iopl */
+#define PHYSDEVOP_set_iobitmap      7  /* struct physdev_set_iobitmap */
+#define PHYSDEVOP_eoi               12 /* struct physdev_eoi */
+#define PHYSDEVOP_map_pirq          13 /* the rest: for owners of devices */
+#define PHYSDEVOP_unmap_pirq        14
+#define PHYSDEVOP_get_free_pirq     23
 
 /* physdev_irq_status_query.flags */
 #define _XENIRQSTAT_needs_eoi 0
