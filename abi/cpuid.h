@@ -26,24 +26,18 @@
 #define XEN_CPUID_SIGNATURE_ECX 0x65584d4d
 #define XEN_CPUID_SIGNATURE_EDX 0x4d4d566e
 
-#ifdef __ASSEMBLY__
-#define PV_ABI_CPUID_BIT(n) (1 << (n))
-#else
-#define PV_ABI_CPUID_BIT(n) (1u << (n))
-#endif
-
 /* Leaf 2, ecx. */
 #define _XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD 0
-#define XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD  PV_ABI_CPUID_BIT(0)
+#define XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD  (xen_mk_uint(1) << 0)
 
 /* Leaf 4, eax: hardware VMs only. */
-#define XEN_HVM_CPUID_APIC_ACCESS_VIRT PV_ABI_CPUID_BIT(0)
-#define XEN_HVM_CPUID_X2APIC_VIRT      PV_ABI_CPUID_BIT(1)
-#define XEN_HVM_CPUID_IOMMU_MAPPINGS   PV_ABI_CPUID_BIT(2)
-#define XEN_HVM_CPUID_VCPU_ID_PRESENT  PV_ABI_CPUID_BIT(3)
-#define XEN_HVM_CPUID_DOMID_PRESENT    PV_ABI_CPUID_BIT(4)
-#define XEN_HVM_CPUID_EXT_DEST_ID      PV_ABI_CPUID_BIT(5)
-#define XEN_HVM_CPUID_UPCALL_VECTOR    PV_ABI_CPUID_BIT(6)
+#define XEN_HVM_CPUID_APIC_ACCESS_VIRT (xen_mk_uint(1) << 0)
+#define XEN_HVM_CPUID_X2APIC_VIRT      (xen_mk_uint(1) << 1)
+#define XEN_HVM_CPUID_IOMMU_MAPPINGS   (xen_mk_uint(1) << 2)
+#define XEN_HVM_CPUID_VCPU_ID_PRESENT  (xen_mk_uint(1) << 3)
+#define XEN_HVM_CPUID_DOMID_PRESENT    (xen_mk_uint(1) << 4)
+#define XEN_HVM_CPUID_EXT_DEST_ID      (xen_mk_uint(1) << 5)
+#define XEN_HVM_CPUID_UPCALL_VECTOR    (xen_mk_uint(1) << 6)
 
 /* Leaf 5, ebx. */
 #define XEN_CPUID_MACHINE_ADDRESS_WIDTH_MASK 0xff

@@ -99,12 +99,12 @@
 #define GNTST_okay              0
 #define GNTST_general_error     (-1) /* anything else; a row that does not grant this */
 #define GNTST_bad_domain        (-2) /* no such domain */
-#define GNTST_bad_gntref        (-3) /* reference out of range or not granted to the caller */
+#define GNTST_bad_gntref        (-3) /* reference beyond the table */
 #define GNTST_bad_handle        (-4) /* not a mapping of the caller's */
 #define GNTST_bad_virt_addr     (-5) /* host_addr cannot be mapped at */
 #define GNTST_bad_dev_addr      (-6)
 #define GNTST_no_device_space   (-7)
-#define GNTST_permission_denied (-8)  /* writing a read-only grant, or not allowed at all */
+#define GNTST_permission_denied (-8)  /* another domain's table or frame */
 #define GNTST_bad_page          (-9)  /* the frame cannot be used so */
 #define GNTST_bad_copy_arg      (-10) /* a copy that leaves its page */
 #define GNTST_address_too_big   (-11)

@@ -3,7 +3,7 @@
  * Operations on vCPUs: vcpu_op(cmd, vcpu, arg).
  *
  * A vCPU is brought up in two steps: VCPUOP_initialise once with its whole state, then VCPUOP_up.
- * The timer and area calls are for the calling vCPU itself. Unknown vCPU: ENOENT.
+ * The single-shot timer is the calling vCPU's own. Unknown vCPU: ENOENT.
  */
 #ifndef ABI_VCPU_H
 #define ABI_VCPU_H

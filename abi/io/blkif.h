@@ -18,11 +18,11 @@
 /* blkif_request.operation; those after WRITE need the feature that the back-end's directory names */
 #define BLKIF_OP_READ                        0
 #define BLKIF_OP_WRITE                       1
-#define BLKIF_OP_WRITE_BARRIER               2 /* feature-barrier: all before first, all after later */
-#define BLKIF_OP_FLUSH_DISKCACHE             3 /* feature-flush-cache: what was answered becomes durable */
+#define BLKIF_OP_WRITE_BARRIER               2 /* feature-barrier */
+#define BLKIF_OP_FLUSH_DISKCACHE             3 /* feature-flush-cache: all that was answered is durable */
 #define BLKIF_OP_RESERVED_1                  4
-#define BLKIF_OP_DISCARD                     5 /* feature-discard: struct blkif_request_discard */
-#define BLKIF_OP_INDIRECT                    6 /* feature-max-indirect-segments: struct blkif_request_indirect */
+#define BLKIF_OP_DISCARD                     5 /* feature-discard; struct blkif_request_discard */
+#define BLKIF_OP_INDIRECT                    6 /* struct blkif_request_indirect */
 
 #define BLKIF_MAX_SEGMENTS_PER_REQUEST       11
 #define BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST 8

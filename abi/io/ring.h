@@ -37,6 +37,10 @@
 
 typedef unsigned int RING_IDX;
 
+/* An index in shared memory is read and written once, as a whole, whatever the compiler knows. */
+#define PV_ABI_RING_GET(index)        __atomic_load_n(&(index), __ATOMIC_RELAXED)
+#define PV_ABI_RING_SET(index, value) __atomic_store_n(&(index), value, __ATOMIC_RELAXED)
+
 /* The largest power of two that is not above x; 0 for 0. */
 #define __RD2(x)  (((x)&0x00000002) ? 0x2 : ((x)&0x1))
 #define __RD4(x)  (((x)&0x0000000c) ? __RD2((x) >> 2) << 2 : __RD2(x))
@@ -132,13 +136,16 @@ typedef unsigned int RING_IDX;
 #define RING_FREE_REQUESTS(r) (RING_SIZE(r) - ((r)->req_prod_pvt - (r)->rsp_cons))
 #define RING_FULL(r)          (RING_FREE_REQUESTS(r) == 0)
 
-/* What the peer has produced and this side has not consumed; requests limited to what may be. */
-#define XEN_RING_NR_UNCONSUMED_RESPONSES(r) ((r)->sring->rsp_prod - (r)->rsp_cons)
-#define XEN_RING_NR_UNCONSUMED_REQUESTS(r)                                                     \
-	__extension__({                                                                        \
-		unsigned int pv_ring_req = (r)->sring->req_prod - (r)->req_cons;               \
-		unsigned int pv_ring_rsp = RING_SIZE(r) - ((r)->req_cons - (r)->rsp_prod_pvt); \
-		pv_ring_req < pv_ring_rsp ? pv_ring_req : pv_ring_rsp;                         \
+/*
+ * What the peer has produced and this side has not consumed; requests limited to what may be. Who
+ * goes on to read slots puts xen_rmb() in between.
+ */
+#define XEN_RING_NR_UNCONSUMED_RESPONSES(r) (PV_ABI_RING_GET((r)->sring->rsp_prod) - (r)->rsp_cons)
+#define XEN_RING_NR_UNCONSUMED_REQUESTS(r)                                                        \
+	__extension__({                                                                           \
+		unsigned int pv_ring_req = PV_ABI_RING_GET((r)->sring->req_prod) - (r)->req_cons; \
+		unsigned int pv_ring_rsp = RING_SIZE(r) - ((r)->req_cons - (r)->rsp_prod_pvt);    \
+		pv_ring_req < pv_ring_rsp ? pv_ring_req : pv_ring_rsp;                            \
 	})
 #define RING_HAS_UNCONSUMED_RESPONSES(r) XEN_RING_NR_UNCONSUMED_RESPONSES(r)
 #define RING_HAS_UNCONSUMED_REQUESTS(r)  XEN_RING_NR_UNCONSUMED_REQUESTS(r)
@@ -163,57 +170,57 @@ typedef unsigned int RING_IDX;
 #define RING_RESPONSE_PROD_OVERFLOW(r, prod) (((prod) - (r)->rsp_cons) > RING_SIZE(r))
 
 /* Publish what was written; the barrier lets nobody see the index before the slots. */
-#define RING_PUSH_REQUESTS(r)                             \
-	do {                                              \
-		xen_wmb();                                \
-		(r)->sring->req_prod = (r)->req_prod_pvt; \
+#define RING_PUSH_REQUESTS(r)                                             \
+	do {                                                              \
+		xen_wmb();                                                \
+		PV_ABI_RING_SET((r)->sring->req_prod, (r)->req_prod_pvt); \
 	} while (0)
-#define RING_PUSH_RESPONSES(r)                            \
-	do {                                              \
-		xen_wmb();                                \
-		(r)->sring->rsp_prod = (r)->rsp_prod_pvt; \
+#define RING_PUSH_RESPONSES(r)                                            \
+	do {                                                              \
+		xen_wmb();                                                \
+		PV_ABI_RING_SET((r)->sring->rsp_prod, (r)->rsp_prod_pvt); \
 	} while (0)
 
 /* The same, and whether the peer asked to be woken for something among it. */
-#define RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(r, notify)                        \
-	do {                                                                  \
-		RING_IDX pv_ring_old = (r)->sring->req_prod;                  \
-		RING_IDX pv_ring_new = (r)->req_prod_pvt;                     \
-		xen_wmb();                                                    \
-		(r)->sring->req_prod = pv_ring_new;                           \
-		xen_mb();                                                     \
-		(notify) = ((RING_IDX)(pv_ring_new - (r)->sring->req_event) < \
-		            (RING_IDX)(pv_ring_new - pv_ring_old));           \
+#define RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(r, notify)                                         \
+	do {                                                                                   \
+		RING_IDX pv_ring_old = PV_ABI_RING_GET((r)->sring->req_prod);                  \
+		RING_IDX pv_ring_new = (r)->req_prod_pvt;                                      \
+		xen_wmb();                                                                     \
+		PV_ABI_RING_SET((r)->sring->req_prod, pv_ring_new);                            \
+		xen_mb();                                                                      \
+		(notify) = ((RING_IDX)(pv_ring_new - PV_ABI_RING_GET((r)->sring->req_event)) < \
+		            (RING_IDX)(pv_ring_new - pv_ring_old));                            \
 	} while (0)
-#define RING_PUSH_RESPONSES_AND_CHECK_NOTIFY(r, notify)                       \
-	do {                                                                  \
-		RING_IDX pv_ring_old = (r)->sring->rsp_prod;                  \
-		RING_IDX pv_ring_new = (r)->rsp_prod_pvt;                     \
-		xen_wmb();                                                    \
-		(r)->sring->rsp_prod = pv_ring_new;                           \
-		xen_mb();                                                     \
-		(notify) = ((RING_IDX)(pv_ring_new - (r)->sring->rsp_event) < \
-		            (RING_IDX)(pv_ring_new - pv_ring_old));           \
+#define RING_PUSH_RESPONSES_AND_CHECK_NOTIFY(r, notify)                                        \
+	do {                                                                                   \
+		RING_IDX pv_ring_old = PV_ABI_RING_GET((r)->sring->rsp_prod);                  \
+		RING_IDX pv_ring_new = (r)->rsp_prod_pvt;                                      \
+		xen_wmb();                                                                     \
+		PV_ABI_RING_SET((r)->sring->rsp_prod, pv_ring_new);                            \
+		xen_mb();                                                                      \
+		(notify) = ((RING_IDX)(pv_ring_new - PV_ABI_RING_GET((r)->sring->rsp_event)) < \
+		            (RING_IDX)(pv_ring_new - pv_ring_old));                            \
 	} while (0)
 
 /* Before sleeping: ask to be woken, then look once more. */
-#define RING_FINAL_CHECK_FOR_REQUESTS(r, more_to_do)            \
-	do {                                                    \
-		(more_to_do) = RING_HAS_UNCONSUMED_REQUESTS(r); \
-		if (more_to_do)                                 \
-			break;                                  \
-		(r)->sring->req_event = (r)->req_cons + 1;      \
-		xen_mb();                                       \
-		(more_to_do) = RING_HAS_UNCONSUMED_REQUESTS(r); \
+#define RING_FINAL_CHECK_FOR_REQUESTS(r, more_to_do)                       \
+	do {                                                               \
+		(more_to_do) = RING_HAS_UNCONSUMED_REQUESTS(r);            \
+		if (more_to_do)                                            \
+			break;                                             \
+		PV_ABI_RING_SET((r)->sring->req_event, (r)->req_cons + 1); \
+		xen_mb();                                                  \
+		(more_to_do) = RING_HAS_UNCONSUMED_REQUESTS(r);            \
 	} while (0)
-#define RING_FINAL_CHECK_FOR_RESPONSES(r, more_to_do)            \
-	do {                                                     \
-		(more_to_do) = RING_HAS_UNCONSUMED_RESPONSES(r); \
-		if (more_to_do)                                  \
-			break;                                   \
-		(r)->sring->rsp_event = (r)->rsp_cons + 1;       \
-		xen_mb();                                        \
-		(more_to_do) = RING_HAS_UNCONSUMED_RESPONSES(r); \
+#define RING_FINAL_CHECK_FOR_RESPONSES(r, more_to_do)                      \
+	do {                                                               \
+		(more_to_do) = RING_HAS_UNCONSUMED_RESPONSES(r);           \
+		if (more_to_do)                                            \
+			break;                                             \
+		PV_ABI_RING_SET((r)->sring->rsp_event, (r)->rsp_cons + 1); \
+		xen_mb();                                                  \
+		(more_to_do) = RING_HAS_UNCONSUMED_RESPONSES(r);           \
 	} while (0)
 
 #endif /* __ASSEMBLY__ */
