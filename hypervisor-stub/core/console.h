@@ -11,6 +11,8 @@
 /* Where CONSOLEIO_write goes; set by the toolstack. Called without locks. */
 typedef void hv_console_sink_fn(void *arg, struct hv_domain *d, const char *text, size_t len);
 void hv_console_set_sink(hv_console_sink_fn *fn, void *arg);
+/* Gives an unfinished line to the sink; at a domain's end. */
+void hv_console_flush(struct hv_domain *d);
 int64_t hv_do_console_io(struct hv_vcpu *v, const uint64_t *a);
 
 #endif

@@ -44,6 +44,7 @@ struct hv_machine {
 	pthread_mutex_t domains_lock;
 	struct hv_domain *domains[HV_MAX_DOMAINS]; /* by domid; 0 is ours and stays empty */
 	pthread_mutex_t evtchn_lock;
+	pthread_cond_t evtchn_idle;     /* evtchn.c: a host port's notify function has returned */
 	const struct hv_tracer *tracer; /* hypercall.h: --trace and --stats; may be NULL */
 };
 
@@ -55,7 +56,14 @@ struct hv_end {
 	bool regs_valid;
 	struct hv_regs regs; /* of that vCPU at that moment */
 	uint64_t cr2;
-	mfn_t root;
+	mfn_t root;     /* under which it ran */
+	bool in_kernel; /* guest kernel, or guest user mode */
+};
+
+/* What a domain wrote by console_io and did not end with a newline yet. Under domain->lock. */
+struct hv_console_line {
+	char text[256];
+	unsigned len;
 };
 
 struct hv_domain {
@@ -74,19 +82,31 @@ struct hv_domain {
 	struct hv_domain_time time;
 	uint64_t vm_assist; /* bits VMASST_TYPE_* */
 
+	struct hv_domain_sched sched;        /* sched.h: watchdog, polling vCPUs, shutdown code */
+	struct hv_console_line console_line; /* console_io text that has no newline yet */
+
 	unsigned nr_vcpus; /* possible ones; fixed at creation */
 	struct hv_vcpu *vcpu[HV_MAX_VCPUS];
 	atomic_uint live_threads;
+	atomic_uint refs; /* hv_domain_get(); the machine's own is one of them */
 
-	/* The end. `ending` is set once, under wake_lock of no one: any thread may read it. */
+	/*
+	 * The end. end_claimed is taken by the first who ends the domain, who then writes `end` and
+	 * after it `ending`: whoever has seen `ending` may read `end`, from any thread.
+	 */
+	atomic_bool end_claimed;
 	atomic_bool ending; /* vCPUs must leave their loops */
-	struct hv_end end;  /* written once, by whoever set `ending` */
-	void (*on_end)(struct hv_domain *d,
-	               void *arg); /* toolstack's; called from the vCPU thread */
+	atomic_bool end_told;
+	atomic_bool was_started; /* a vCPU's thread was made */
+	struct hv_end end;
+	/*
+	 * Toolstack's, may be NULL. Called once, when the domain has ended and no vCPU runs any
+	 * more: by the last vCPU's thread, or inside hv_domain_end() when no thread was ever
+	 * started. No lock is held. It must not destroy the domain itself.
+	 */
+	void (*on_end)(struct hv_domain *d, void *arg);
 	void *on_end_arg;
 
-	/* Back-ends that live in this process: a port of the domain bound to one of them. evtchn.h
-	 */
 	void *engine_priv;
 	void *toolstack_priv;
 };
@@ -98,7 +118,7 @@ struct hv_vcpu {
 	bool in_kernel;    /* guest kernel mode (runs under root_kernel), else user mode */
 	mfn_t root_kernel; /* holds a type and a reference count while set */
 	mfn_t root_user;   /* HV_MFN_NONE when none was given */
-	bool is_up;        /* under domain->lock */
+	atomic_bool is_up; /* changes under domain->lock */
 	bool is_initialised;
 
 	struct hv_vcpu_traps
@@ -137,7 +157,10 @@ struct hv_domain_config {
 /* A domain with memory, shared_info and vCPUs that are down. Returns 0 or a negative errno. */
 int hv_domain_create(struct hv_machine *m, const struct hv_domain_config *c,
                      struct hv_domain **out);
-/* Starts the threads of vCPU 0 (and of every vCPU brought up later). */
+/*
+ * Starts the domain: a thread for every vCPU that has been initialised and every one brought up
+ * later. Returns 0 or a negative errno.
+ */
 int hv_domain_start(struct hv_domain *d);
 /* From outside of the domain's threads: makes them leave, joins them, gives everything back. */
 void hv_domain_destroy(struct hv_domain *d);
@@ -147,7 +170,16 @@ void hv_domain_destroy(struct hv_domain *d);
  */
 void hv_domain_end(struct hv_domain *d, struct hv_vcpu *v, int reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The last act of a vCPU's thread (sched.c). */
+void hv_domain_thread_leaves(struct hv_domain *d);
 #define hv_domain_crash(d, v, ...) hv_domain_end(d, v, SHUTDOWN_crash, __VA_ARGS__)
+
+/*
+ * The domain of that number with a reference, or NULL; to be given back by hv_domain_put(). While a
+ * reference is held the domain's memory stays. Takes domains_lock: no other lock may be held.
+ */
+struct hv_domain *hv_domain_get(struct hv_machine *m, domid_t domid);
+void hv_domain_put(struct hv_domain *d);
 
 void hv_domain_lock(struct hv_domain *d);
 void hv_domain_unlock(struct hv_domain *d);

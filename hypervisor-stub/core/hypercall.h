@@ -13,7 +13,11 @@
  */
 typedef int64_t hv_hypercall_fn(struct hv_vcpu *v, const uint64_t *a);
 
-enum { HV_HC_UNLOCKED = 1, HV_HC_PRIVILEGED = 2 /* -XEN_EPERM for every guest here */ };
+enum {
+	HV_HC_UNLOCKED = 1,
+	HV_HC_PRIVILEGED = 2, /* -XEN_EPERM for every guest here */
+	HV_HC_REGS = 4,       /* the handler has written all registers, rax included */
+};
 
 struct hv_hypercall {
 	const char *name;
@@ -24,8 +28,16 @@ struct hv_hypercall {
 
 /* NULL for a number that Xen does not know or that is not supported: -XEN_ENOSYS. */
 const struct hv_hypercall *hv_hypercall_lookup(uint64_t number);
+/* A number that a table row exists for, for --stats; its name. */
+#define HV_NR_HYPERCALLS 64
 /* Does the hypercall in v->regs and writes rax (iret and the like write all registers). */
 void hv_hypercall_dispatch(struct hv_vcpu *v);
+
+/* Guest memory from a handler that runs unlocked: takes the domain's lock. 0 or -XEN_EFAULT. */
+int hv_guest_read(struct hv_vcpu *v, void *dst, uint64_t va, size_t len);
+int hv_guest_write(struct hv_vcpu *v, uint64_t va, const void *src, size_t len);
+
+int64_t hv_do_multicall(struct hv_vcpu *v, const uint64_t *a);
 
 struct hv_tracer {
 	/* After each hypercall; duration in ns. From vCPU threads, no lock held. */

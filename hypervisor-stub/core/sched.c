@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vCPU's thread: rests while the vCPU is blocked or down, else raises what is due, lets the
+ * engine run the guest, and answers the exit.
+ *
+ * Invariants:
+ *  - v->regs, v->in_kernel and vcpu_time_info are touched by this thread only, between runs.
+ *  - A vCPU that rests wakes for an event, a timer of its own or an order of ours, never by itself:
+ *    blocked without a timer it makes no context switch.
+ *
+ * How an order is not lost:
+ *   1. hv_vcpu_poke() sets `attention`, then signals the thread and kicks the engine;
+ *   2. the thread clears `attention` first and looks around after;
+ *   3. the engine, once it has made itself visible to vcpu_kick(), asks hv_vcpu_upcall_due(), which
+ *      sees `attention` and events alike.
+ */
+#include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "hypervisor-stub/core/exits.h"
+#include "hypervisor-stub/core/guestcopy.h"
+#include "hypervisor-stub/core/hv.h"
+
+int hv_sched_vcpu_init(struct hv_vcpu *v)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&v->sched.wake_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&v->sched.wake_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	v->sched.runstate.state = RUNSTATE_offline;
+	v->sched.runstate.state_entry_time = hv_time_now(v->domain->machine);
+	return 0;
+}
+
+void hv_sched_vcpu_fini(struct hv_vcpu *v)
+{
+	pthread_cond_destroy(&v->sched.wake_cond);
+	pthread_mutex_destroy(&v->sched.wake_lock);
+}
+
+/* ---- waking --------------------------------------------------------------------------------- */
+
+static void signal_thread(struct hv_vcpu *v)
+{
+	/* Under the lock: between the sleeper's last look and its wait there is no gap. */
+	pthread_mutex_lock(&v->sched.wake_lock);
+	pthread_cond_signal(&v->sched.wake_cond);
+	pthread_mutex_unlock(&v->sched.wake_lock);
+}
+
+void hv_vcpu_wake(struct hv_vcpu *v)
+{
+	const struct hv_machine *m = v->domain->machine;
+
+	if (atomic_exchange(&v->sched.blocked, false)) {
+		atomic_store(&v->sched.woken_ns, hv_time_now(v->domain->machine));
+		signal_thread(v);
+	} else if (hv_vcpu_upcall_due(v)) {
+		m->engine->vcpu_kick(v);
+	}
+}
+
+void hv_vcpu_poke(struct hv_vcpu *v)
+{
+	atomic_store(&v->sched.attention, true);
+	signal_thread(v);
+	v->domain->machine->engine->vcpu_kick(v);
+}
+
+void hv_sched_wake_pollers(struct hv_domain *d, evtchn_port_t port)
+{
+	unsigned mask = atomic_load(&d->sched.poll_mask);
+
+	for (unsigned i = 0; mask; i++, mask >>= 1) {
+		struct hv_vcpu *v = d->vcpu[i];
+		uint32_t wanted;
+
+		if (!(mask & 1))
+			continue;
+		wanted = atomic_load(&v->sched.poll_port);
+		if (wanted != port && wanted != HV_POLL_ANY_PORT)
+			continue;
+		if (atomic_fetch_and(&d->sched.poll_mask, ~(1u << i)) & 1u << i)
+			hv_vcpu_wake(v);
+	}
+}
+
+bool hv_vcpu_upcall_due(const struct hv_vcpu *v)
+{
+	const struct vcpu_info *info = __atomic_load_n(&v->info, __ATOMIC_SEQ_CST);
+
+	if (atomic_load(&v->sched.attention))
+		return true;
+	return __atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&info->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
+}
+
+uint64_t hv_vcpu_deadline(const struct hv_vcpu *v)
+{
+	return atomic_load_explicit(&v->time.deadline_mono_ns, memory_order_relaxed);
+}
+
+bool hv_vcpu_tick(struct hv_vcpu *v)
+{
+	if (hv_vcpu_upcall_due(v) || atomic_load(&v->domain->ending))
+		return true;
+	if (hv_time_host_ns() < hv_vcpu_deadline(v))
+		return false;
+	/* The clock is rewritten and timers are raised only while the guest does not run. */
+	v->time.dirty = true;
+	return true;
+}
+
+/* ---- runstate ------------------------------------------------------------------------------- */
+
+/* Books the time since the last change and enters a state. Lock: wake_lock. */
+static void enter_state(struct hv_vcpu *v, int state, uint64_t now)
+{
+	struct vcpu_runstate_info *r = &v->sched.runstate;
+
+	if (now > r->state_entry_time) {
+		r->time[r->state] += now - r->state_entry_time;
+		r->state_entry_time = now;
+	}
+	r->state = state;
+}
+
+void hv_sched_runstate_set(struct hv_vcpu *v, int state)
+{
+	uint64_t now = hv_time_now(v->domain->machine);
+	uint64_t woken = atomic_exchange(&v->sched.woken_ns, 0);
+
+	pthread_mutex_lock(&v->sched.wake_lock);
+	/* From the wake-up on it wanted a processor and did not have one yet. */
+	if (woken && state == RUNSTATE_running)
+		enter_state(v, RUNSTATE_runnable, woken);
+	if (v->sched.runstate.state != state)
+		enter_state(v, state, now);
+	pthread_mutex_unlock(&v->sched.wake_lock);
+}
+
+void hv_sched_runstate_get(struct hv_vcpu *v, struct vcpu_runstate_info *out)
+{
+	uint64_t now = hv_time_now(v->domain->machine);
+
+	pthread_mutex_lock(&v->sched.wake_lock);
+	*out = v->sched.runstate;
+	if (now > out->state_entry_time)
+		out->time[out->state] += now - out->state_entry_time;
+	pthread_mutex_unlock(&v->sched.wake_lock);
+}
+
+void hv_sched_runstate_publish(struct hv_vcpu *v)
+{
+	struct hv_domain *d = v->domain;
+	struct vcpu_runstate_info r;
+	bool was_in_kernel = v->in_kernel;
+	uint64_t va, entry;
+
+	if (!v->sched.runstate_area_va)
+		return;
+	pthread_mutex_lock(&v->sched.wake_lock);
+	r = v->sched.runstate;
+	pthread_mutex_unlock(&v->sched.wake_lock);
+
+	hv_domain_lock(d);
+	va = v->sched.runstate_area_va;
+	v->in_kernel = true; /* the address is one of the kernel's root */
+	entry = va + offsetof(struct vcpu_runstate_info, state_entry_time);
+	if (d->vm_assist & 1u << VMASST_TYPE_runstate_update_flag) {
+		/* A reader that sees the flag before or after looks again. */
+		r.state_entry_time |= XEN_RUNSTATE_UPDATE;
+		hv_copy_to_guest(v, entry, &r.state_entry_time, sizeof(r.state_entry_time));
+		hv_copy_to_guest(v, va, &r, sizeof(r));
+		r.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+		hv_copy_to_guest(v, entry, &r.state_entry_time, sizeof(r.state_entry_time));
+	} else {
+		hv_copy_to_guest(v, va, &r, sizeof(r));
+	}
+	v->in_kernel = was_in_kernel;
+	hv_domain_unlock(d);
+}
+
+/* ---- resting -------------------------------------------------------------------------------- */
+
+static bool must_rest(struct hv_vcpu *v)
+{
+	if (atomic_load(&v->domain->ending))
+		return false;
+	return !atomic_load(&v->is_up) || atomic_load(&v->sched.blocked);
+}
+
+/* Sleeps until a signal or a moment of CLOCK_MONOTONIC; spurious returns are harmless. */
+static void sleep_until(struct hv_vcpu *v, uint64_t host_ns)
+{
+	struct hv_vcpu_sched *s = &v->sched;
+	struct timespec ts = { (time_t)(host_ns / 1000000000), (long)(host_ns % 1000000000) };
+	int rc = 0;
+
+	pthread_mutex_lock(&s->wake_lock);
+	while (must_rest(v) && !atomic_load(&s->attention) && rc != ETIMEDOUT) {
+		if (host_ns == HV_TIME_NEVER)
+			pthread_cond_wait(&s->wake_cond, &s->wake_lock);
+		else
+			rc = pthread_cond_timedwait(&s->wake_cond, &s->wake_lock, &ts);
+	}
+	pthread_mutex_unlock(&s->wake_lock);
+	atomic_store(&s->attention, false);
+}
+
+/* A poll whose time has passed ends; one that was woken is over, too. */
+static void check_poll(struct hv_vcpu *v)
+{
+	if (!v->sched.poll_timeout_ns || !atomic_load(&v->sched.blocked))
+		return;
+	if (hv_time_vcpu_now(v) >= v->sched.poll_timeout_ns)
+		atomic_store(&v->sched.blocked, false);
+}
+
+static void rest(struct hv_vcpu *v)
+{
+	while (must_rest(v)) {
+		hv_sched_runstate_set(v,
+		                      atomic_load(&v->is_up) ? RUNSTATE_blocked : RUNSTATE_offline);
+		hv_time_service(v);
+		if (!must_rest(v))
+			break;
+		sleep_until(v, hv_vcpu_deadline(v));
+		check_poll(v);
+	}
+	atomic_fetch_and(&v->domain->sched.poll_mask, ~(1u << v->id));
+	v->sched.poll_timeout_ns = 0;
+	v->time.dirty = true; /* other deadlines hold for a vCPU that runs */
+	hv_sched_runstate_set(v, RUNSTATE_running);
+	hv_sched_runstate_publish(v);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void run_once(struct hv_vcpu *v)
+{
+	struct hv_exit exit = { .kind = HV_EXIT_KICKED };
+	int rc = v->domain->machine->engine->vcpu_run(v, &exit);
+
+	if (rc)
+		hv_domain_crash(v->domain, v, "vCPU %u cannot run: the engine gave error %d", v->id,
+		                rc);
+	else
+		hv_exit_handle(v, &exit);
+}
+
+void *hv_vcpu_main(void *vcpu)
+{
+	struct hv_vcpu *v = vcpu;
+	struct hv_domain *d = v->domain;
+
+	/* A sleep may end a nanosecond late, not 50 us, which is the default of a thread. */
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	hv_sched_runstate_set(v, RUNSTATE_running);
+	while (!atomic_load(&d->ending)) {
+		if (atomic_load_explicit(&v->sched.attention, memory_order_relaxed)) {
+			atomic_store(&v->sched.attention, false);
+			v->time.dirty = true;
+		}
+		if (must_rest(v)) {
+			rest(v);
+			continue;
+		}
+		if (hv_time_is_due(v))
+			hv_time_service(v);
+		while (hv_traps_event(v))
+			;
+		if (!atomic_load(&d->ending))
+			run_once(v);
+	}
+	hv_sched_runstate_set(v, RUNSTATE_offline);
+	hv_domain_thread_leaves(d);
+	return NULL;
+}
