@@ -102,6 +102,24 @@ static void load_kernel(struct builder *b)
 	}
 }
 
+/* The symbol table that the note BSD_SYMTAB asks for. */
+static void load_symtab(struct builder *b)
+{
+	const struct hv_image_symtab *t = &b->img.symtab;
+	const struct hv_elf *f = &b->img.elf;
+	uint64_t base = b->img.virt_base;
+	uint8_t header[HV_SYMTAB_HEADER];
+
+	if (t->va == HV_IMAGE_UNSET)
+		return;
+	hv_image_symtab_header(&b->img, header);
+	put(b, 0, t->va - base, header, sizeof(header));
+	put(b, 0, t->symbols_va - base, hv_elf_bytes(f, t->symbols.sh_offset, t->symbols.sh_size),
+	    t->symbols.sh_size);
+	put(b, 0, t->strings_va - base, hv_elf_bytes(f, t->strings.sh_offset, t->strings.sh_size),
+	    t->strings.sh_size);
+}
+
 static void write_p2m(struct builder *b)
 {
 	uint64_t per_page = HV_PAGE_SIZE / sizeof(uint64_t);
@@ -271,6 +289,7 @@ static int fill(struct builder *b)
 
 	number_frames(b);
 	load_kernel(b);
+	load_symtab(b);
 	if (b->l.ramdisk.pages)
 		put(b, b->l.ramdisk.pfn, 0, b->rq->ramdisk, b->rq->ramdisk_len);
 	write_p2m(b);

@@ -21,7 +21,7 @@ typedef unsigned long long ull;
 struct notes {
 	uint64_t number[XEN_ELFNOTE_MAX + 1];
 	bool has[XEN_ELFNOTE_MAX + 1];
-	char loader[32], xen_version[32];
+	char loader[32], xen_version[32], bsd_symtab[8];
 	unsigned seen; /* notes of any owner */
 	unsigned xen;  /* notes of ours */
 };
@@ -242,6 +242,9 @@ static int string_note(struct parser *p, const struct hv_elf_note *note)
 	case XEN_ELFNOTE_XEN_VERSION:
 		copy_string(p->n.xen_version, sizeof(p->n.xen_version), note);
 		break;
+	case XEN_ELFNOTE_BSD_SYMTAB:
+		copy_string(p->n.bsd_symtab, sizeof(p->n.bsd_symtab), note);
+		break;
 	case XEN_ELFNOTE_GUEST_OS:
 		copy_string(p->img->guest_os, sizeof(p->img->guest_os), note);
 		break;
@@ -421,6 +424,73 @@ static int check_addresses(struct parser *p)
 	return 0;
 }
 
+/* ---- BSD_SYMTAB ----------------------------------------------------------------------------- */
+
+static uint64_t round8(uint64_t n)
+{
+	return (n + 7) & ~UINT64_C(7);
+}
+
+static bool find_symtab(const struct hv_elf *f, struct hv_image_symtab *t)
+{
+	for (unsigned i = 1; hv_elf_shdr(f, i, &t->symbols); i++) {
+		if (t->symbols.sh_type != SHT_SYMTAB)
+			continue;
+		return hv_elf_shdr(f, t->symbols.sh_link, &t->strings) &&
+		       t->strings.sh_type == SHT_STRTAB &&
+		       hv_elf_bytes(f, t->symbols.sh_offset, t->symbols.sh_size) &&
+		       hv_elf_bytes(f, t->strings.sh_offset, t->strings.sh_size);
+	}
+	return false;
+}
+
+/* Makes room for it behind the segments. A file without a table gets none, as with Xen. */
+static int place_symtab(struct parser *p)
+{
+	struct hv_image_symtab *t = &p->img->symtab;
+	uint64_t end;
+
+	t->va = HV_IMAGE_UNSET;
+	if (strcmp(p->n.bsd_symtab, "yes") || !find_symtab(&p->img->elf, t))
+		return 0;
+	/* Sizes are those of parts of a file in memory: their sum cannot wrap, the address could. */
+	end = round8(HV_SYMTAB_HEADER) + round8(t->symbols.sh_size) + round8(t->strings.sh_size);
+	if (end > UINT64_MAX - 2 * PAGE_MASK - p->img->kend)
+		return REFUSE(p,
+		              "has no room for its symbol table (BSD_SYMTAB) below the end of the "
+		              "address space; link it lower");
+	t->va = round8(p->img->kend);
+	t->symbols_va = t->va + round8(HV_SYMTAB_HEADER);
+	t->strings_va = t->symbols_va + round8(t->symbols.sh_size);
+	p->img->kend = t->va + end;
+	return 0;
+}
+
+void hv_image_symtab_header(const struct hv_image *img, uint8_t out[HV_SYMTAB_HEADER])
+{
+	const struct hv_image_symtab *t = &img->symtab;
+	uint64_t elf_va = t->va + 4;
+	uint32_t len = (uint32_t)(t->strings_va + t->strings.sh_size - elf_va);
+	Elf64_Shdr section[3] = { { 0 }, t->symbols, t->strings };
+	Elf64_Ehdr e;
+
+	memcpy(&e, img->elf.data, sizeof(e));
+	e.e_version = EV_CURRENT;
+	e.e_ehsize = sizeof(e);
+	e.e_phoff = 0;
+	e.e_phnum = e.e_phentsize = 0;
+	e.e_shoff = sizeof(e);
+	e.e_shnum = 3;
+	e.e_shentsize = sizeof(section[0]);
+	e.e_shstrndx = 0;
+	section[1].sh_offset = t->symbols_va - elf_va;
+	section[1].sh_link = 2;
+	section[2].sh_offset = t->strings_va - elf_va;
+	memcpy(out, &len, sizeof(len));
+	memcpy(out + 4, &e, sizeof(e));
+	memcpy(out + 4 + sizeof(e), section, sizeof(section));
+}
+
 int hv_image_parse(struct hv_image *img, const void *data, size_t len, char *why, size_t why_len)
 {
 	struct parser p = { .img = img, .why = why, .why_len = why_len };
@@ -438,6 +508,8 @@ int hv_image_parse(struct hv_image *img, const void *data, size_t len, char *why
 		rc = place(&p);
 	if (!rc)
 		rc = check_addresses(&p);
+	if (!rc)
+		rc = place_symtab(&p);
 	if (rc)
 		return rc;
 	img->mod_start_pfn = p.n.number[XEN_ELFNOTE_MOD_START_PFN] != 0;

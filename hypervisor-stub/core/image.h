@@ -19,6 +19,18 @@ struct hv_image_segment {
 	uint64_t va, offset, filesz, memsz;
 };
 
+/*
+ * A kernel with the note BSD_SYMTAB finds its own symbol table behind its segments: 4 bytes of
+ * length, a small ELF file's header with three section headers, then symbols and strings.
+ */
+#define HV_SYMTAB_HEADER (4 + 64 + 3 * 64)
+
+struct hv_image_symtab {
+	uint64_t va; /* 8-byte aligned; HV_IMAGE_UNSET: none is wanted, or there is none */
+	Elf64_Shdr symbols, strings;     /* as in the file; both lie in it */
+	uint64_t symbols_va, strings_va; /* where their contents go */
+};
+
 struct hv_image {
 	struct hv_elf elf;
 	struct hv_image_segment segment[HV_IMAGE_MAX_SEGMENTS];
@@ -29,7 +41,8 @@ struct hv_image {
 	uint64_t entry;          /* address of the first instruction */
 	uint64_t hypercall_page; /* address, or HV_IMAGE_UNSET */
 	uint64_t init_p2m;       /* address, or HV_IMAGE_UNSET */
-	bool mod_start_pfn;      /* the ramdisk need not be mapped */
+	struct hv_image_symtab symtab;
+	bool mod_start_pfn; /* the ramdisk need not be mapped */
 	bool suspend_cancel;
 	uint32_t features;          /* bits XENFEAT_* that it can live with */
 	uint32_t features_required; /* bits XENFEAT_* that it cannot live without */
@@ -46,5 +59,8 @@ struct hv_image {
  * Source: Xen public/elfnote.h; the rules are those of Xen's libelf and domain builder.
  */
 int hv_image_parse(struct hv_image *img, const void *data, size_t len, char *why, size_t why_len);
+
+/* Writes what goes to img->symtab.va, when there is such a place. */
+void hv_image_symtab_header(const struct hv_image *img, uint8_t out[HV_SYMTAB_HEADER]);
 
 #endif

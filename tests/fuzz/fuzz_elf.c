@@ -15,6 +15,13 @@ static void check(const struct hv_image *img, const struct hv_layout *l, uint64_
 {
 	HV_ASSERT(img->kstart <= img->entry && img->entry < img->kend);
 	HV_ASSERT(l->pages_used <= nr_pages && l->virt_end > img->virt_base);
+	if (img->symtab.va != HV_IMAGE_UNSET) {
+		const struct hv_image_symtab *t = &img->symtab;
+
+		HV_ASSERT(t->va >= img->kstart && t->strings_va + t->strings.sh_size <= img->kend);
+		HV_ASSERT(hv_elf_bytes(&img->elf, t->symbols.sh_offset, t->symbols.sh_size));
+		HV_ASSERT(hv_elf_bytes(&img->elf, t->strings.sh_offset, t->strings.sh_size));
+	}
 	for (unsigned i = 0; i < img->nr_segments; i++) {
 		const struct hv_image_segment *s = &img->segment[i];
 

@@ -145,6 +145,39 @@ START_TEST(notes_of_others_and_unknown_notes_are_passed_over)
 }
 END_TEST
 
+START_TEST(a_symbol_table_is_placed_behind_the_image_when_it_is_wanted)
+{
+	uint8_t header[HV_SYMTAB_HEADER];
+	Elf64_Ehdr e;
+	Elf64_Shdr sh[3];
+	uint32_t len;
+
+	m.symbol[0].name = "start";
+	m.symbol[0].value = ELF_MAKER_BASE;
+	m.nr_symbols = 1;
+	ck_assert_int_eq(parse(), 0);
+	ck_assert_uint_eq(img.symtab.va, HV_IMAGE_UNSET);
+	elf_maker_text(&m, XEN_ELFNOTE_BSD_SYMTAB, "yes");
+	elf_make(&m);
+	ck_assert_int_eq(hv_image_parse(&img, m.bytes, m.len, why, sizeof(why)), 0);
+	/* 260 bytes of headers, two symbols of 24, "\0start\0" of 7; each rounded up to 8. */
+	ck_assert_uint_eq(img.symtab.va, ELF_MAKER_BASE + 8192);
+	ck_assert_uint_eq(img.symtab.symbols_va, img.symtab.va + 264);
+	ck_assert_uint_eq(img.symtab.strings_va, img.symtab.va + 264 + 48);
+	ck_assert_uint_eq(img.kend, img.symtab.va + 264 + 48 + 8);
+	hv_image_symtab_header(&img, header);
+	memcpy(&len, header, 4);
+	memcpy(&e, header + 4, sizeof(e));
+	memcpy(sh, header + 4 + sizeof(e), sizeof(sh));
+	ck_assert_uint_eq(len, 264 + 48 + 7 - 4);
+	ck_assert_uint_eq(e.e_shnum, 3);
+	ck_assert_uint_eq(e.e_phnum, 0);
+	ck_assert_uint_eq(sh[1].sh_offset, 264 - 4);
+	ck_assert_uint_eq(sh[1].sh_link, 2);
+	ck_assert_uint_eq(sh[2].sh_offset, 264 + 48 - 4);
+}
+END_TEST
+
 /* ---- limits: each row breaks one thing ---- */
 
 static void not_elf(void)
@@ -464,6 +497,7 @@ Suite *elf_suite(void)
 	tcase_add_test(normal, without_the_note_the_header_has_the_entry_and_it_may_be_0);
 	tcase_add_test(normal, features_are_collected_from_both_notes);
 	tcase_add_test(normal, notes_of_others_and_unknown_notes_are_passed_over);
+	tcase_add_test(normal, a_symbol_table_is_placed_behind_the_image_when_it_is_wanted);
 	suite_add_tcase(s, normal);
 
 	tcase_add_checked_fixture(limits, setup, teardown);
