@@ -127,6 +127,9 @@
 8:
 	.endm
 
+	/* Where an upcall may strike; global for tests and for profilers. */
+	.globl pv_return_start, pv_return_popf, pv_return_ret, pv_return_end
+
 	.text
 
 	entry pv_entry_de, PV_VECTOR_DE
@@ -199,8 +202,8 @@ trap_common:
 	entry pv_entry_event, PV_VECTOR_EVENT
 	save_registers
 	mov	PV_FRAME_RIP(%rbx), %rax
-	sub	$critical_start, %rax
-	cmp	$(critical_end - critical_start), %rax
+	sub	$pv_return_start, %rax
+	cmp	$(pv_return_end - pv_return_start), %rax
 	jb	struck_in_return
 event_handle:
 	save_fp
@@ -237,17 +240,17 @@ leave_general:
 	test	$PV_RFLAGS_IF, %esi
 	jz	load_all
 	movb	$0, PV_INFO_MASK(%rcx)	/* step 2 */
-critical_start:
+pv_return_start:
 	cmpb	$0, PV_INFO_PENDING(%rcx)	/* step 3 */
 	jne	look_again
 load_all:
 	load_registers			/* step 4 */
 	mov	PV_FRAME_RET_SP(%rsp), %rsp
-critical_popf:
+pv_return_popf:
 	popfq
-critical_ret:
+pv_return_ret:
 	ret
-critical_end:
+pv_return_end:
 
 look_again:
 	movb	$1, PV_INFO_MASK(%rcx)
@@ -264,11 +267,11 @@ handle_on_old_frame:
 	movq	$0, PV_FRAME_FP(%rbx)
 	jmp	event_handle
 
-struck_in_return:			/* rax: how far after critical_start */
+struck_in_return:			/* rax: how far after pv_return_start */
 	testb	$3, PV_FRAME_CS(%rbx)
 	jnz	event_handle		/* a user program at the same address */
 	mov	PV_FRAME_RSP(%rbx), %rdx
-	cmp	$(critical_popf - critical_start), %rax
+	cmp	$(pv_return_popf - pv_return_start), %rax
 	jae	1f
 	mov	%rdx, %rbx		/* case a */
 	mov	%rdx, %rsp

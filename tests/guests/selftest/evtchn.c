@@ -444,6 +444,116 @@ static void storm_spoils_no_register_and_no_stack(void)
 	ST_CHECK(here - lowest_sp < 2048, "the stack went down by %lu bytes", here - lowest_sp);
 }
 
+/*
+ * ---- the return path, instruction by instruction ----
+ *
+ * An upcall is sent on its way back under the trap flag. At the n-th instruction of the return path
+ * that runs with events enabled, the #DB handler raises another event; the hypervisor delivers it
+ * when that handler returns, so it strikes at exactly that instruction. For every n: both events
+ * are handled, the second one where the first was (or, at the last two instructions, by the sixteen
+ * bytes lower that they still hold), and no register suffers.
+ */
+extern char pv_return_start[], pv_return_popf[], pv_return_end[];
+
+static evtchn_port_t strike_port;
+static unsigned int strike_at, strike_count;
+static uint64_t strike_rip;
+static struct pv_frame *first_frame, *second_frame;
+
+static void start_stepping(struct pv_frame *frame)
+{
+	if (calls == 1) {
+		first_frame = frame;
+		__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq" ::: "cc", "memory");
+	} else {
+		second_frame = frame;
+	}
+}
+
+static bool on_step(struct pv_frame *f)
+{
+	if (f->rip - (uint64_t)pv_return_start >= (uint64_t)(pv_return_end - pv_return_start))
+		return true;
+	if (strike_count++ == strike_at) {
+		strike_rip = f->rip;
+		pv_evtchn_raise(strike_port);
+		f->rflags &= ~(uint64_t)PV_RFLAGS_TF;
+	}
+	return true;
+}
+
+/* The interrupted code: all registers known, one event sent, all registers compared. */
+static bool registers_survive_an_event(evtchn_port_t port)
+{
+	struct evtchn_send op = { .port = port };
+	uint64_t pattern[6] = { 0x1111111111111111, ~2ul, 3, 0x4444444444444444, 5, 6 };
+	uint64_t seen[6] = { 0 };
+	const uint64_t *from = pattern;
+	struct evtchn_send *arg = &op;
+
+	__asm__ volatile("push %%rbp\n"
+	                 "mov 0(%[from]), %%rbx; mov 8(%[from]), %%r12; mov 16(%[from]), %%r13\n"
+	                 "mov 24(%[from]), %%r14; mov 32(%[from]), %%r15; mov 40(%[from]), %%rbp\n"
+	                 "push %[seen]\n"
+	                 "mov $%c[cmd], %%edi\n"
+	                 "call pv_hypercall_page + %c[nr] * 32\n"
+	                 "pop %%rax\n"
+	                 "mov %%rbx, 0(%%rax); mov %%r12, 8(%%rax); mov %%r13, 16(%%rax)\n"
+	                 "mov %%r14, 24(%%rax); mov %%r15, 32(%%rax); mov %%rbp, 40(%%rax)\n"
+	                 "pop %%rbp\n"
+	                 : "+S"(arg), [from] "+d"(from)
+	                 : [seen] "a"(seen), [cmd] "i"(EVTCHNOP_send),
+	                   [nr] "i"(__HYPERVISOR_event_channel_op)
+	                 : "rbx", "rcx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+	                   "r15", "memory", "cc");
+	return memcmp(pattern, seen, sizeof(seen)) == 0;
+}
+
+/* One strike. Returns false when the return path has no n-th instruction, or it went wrong. */
+static bool strike(unsigned int n)
+{
+	bool same;
+
+	strike_at = n;
+	strike_count = 0;
+	strike_rip = 0;
+	calls = 0;
+	st_on_upcall = start_stepping;
+	same = registers_survive_an_event(strike_port);
+	st_on_upcall = NULL;
+	if (strike_rip == 0)
+		return false;
+	if (!same)
+		st_fail("a register was lost at step %u, 0x%lx", n, strike_rip);
+	else if (calls != 2)
+		st_fail("%u calls at step %u, 0x%lx", calls, n, strike_rip);
+	else if ((uint64_t)first_frame - (uint64_t)second_frame > 32)
+		st_fail("frame %p after %p at step %u, 0x%lx", (void *)second_frame,
+		        (void *)first_frame, n, strike_rip);
+	else
+		return true;
+	return false;
+}
+
+static void strike_everywhere(void)
+{
+	pv_trap_fn old = pv_trap_set(PV_VECTOR_DB, on_step);
+	unsigned int n = 0;
+
+	while (n < 64 && strike(n))
+		n++;
+	pv_trap_set(PV_VECTOR_DB, old);
+	if (strike_rip == 0 && n < 18)
+		st_fail("only %u instructions seen", n);
+}
+
+static void upcall_may_strike_anywhere_in_the_return(void)
+{
+	ST_EQ(pv_evtchn_bind_ipi(0, count, NULL, &strike_port), 0);
+	strike_everywhere();
+	ST_EQ(pv_evtchn_close(strike_port), 0);
+}
+
 static const struct st_claim claims[] = {
 	{ "unbound_port_waits_for_its_peer", unbound_port_waits_for_its_peer },
 	{ "sending_to_nobody_is_no_error", sending_to_nobody_is_no_error },
@@ -466,6 +576,7 @@ static const struct st_claim claims[] = {
 	{ "other_domains_status_is_denied", other_domains_status_is_denied },
 	{ "ports_move_between_vcpus", ports_move_between_vcpus },
 	{ "physical_interrupts_are_denied", physical_interrupts_are_denied },
+	{ "upcall_may_strike_anywhere_in_the_return", upcall_may_strike_anywhere_in_the_return },
 	{ "storm_spoils_no_register_and_no_stack", storm_spoils_no_register_and_no_stack },
 };
 

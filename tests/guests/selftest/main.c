@@ -31,6 +31,16 @@ struct pv_frame st_trap;
 unsigned int st_traps;
 bool (*st_on_trap)(struct pv_frame *frame);
 
+void (*st_on_upcall)(struct pv_frame *frame);
+
+static void upcall_done(struct pv_frame *frame)
+{
+	if (st_on_upcall)
+		st_on_upcall(frame);
+}
+
+const struct pv_hooks pv_hooks = { .upcall_done = upcall_done };
+
 extern uint64_t st_run_sp;
 extern char st_run_abort[];
 int st_run(void (*fn)(void));
@@ -139,6 +149,7 @@ static void run_claim(const struct st_family *family, const struct st_claim *cla
 	st_traps = 0;
 	st_run(claim->run);
 	st_on_trap = NULL;
+	st_on_upcall = NULL;
 	if (verdict == PASS && !pv_irq_enabled())
 		st_fail("left events masked");
 	pv_irq_enable();

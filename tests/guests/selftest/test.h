@@ -79,6 +79,9 @@ extern unsigned int st_traps;
  */
 extern bool (*st_on_trap)(struct pv_frame *frame);
 
+/* Called at the end of each upcall, when not NULL; taken away at the claim's end. */
+extern void (*st_on_upcall)(struct pv_frame *frame);
+
 /*
  * One instruction that may trap, with operands like those of asm. Execution goes on behind it,
  * whether the frame's rip is the instruction's own (a fault) or the next one's (a trap).
