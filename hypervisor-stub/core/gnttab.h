@@ -80,7 +80,10 @@ void hv_gnttab_entry_gone(struct hv_domain *d, mfn_t table, unsigned index, mfn_
                           uint64_t seq);
 /* Our view of the foreign frame that this entry of d maps by a live grant, or NULL. */
 void *hv_gnttab_entry_ptr(struct hv_domain *d, mfn_t table, unsigned index, mfn_t mfn);
-/* References and type counts that grants hold on a frame of d for others; for the audit. */
-void hv_gnttab_held(struct hv_domain *d, mfn_t mfn, uint32_t *refs, uint32_t *types);
+/* For the audit: what grants hold on frames of d for others. */
+typedef void hv_gnttab_held_fn(void *arg, mfn_t mfn, uint32_t refs, uint32_t types);
+void hv_gnttab_each_held(struct hv_domain *d, hv_gnttab_held_fn *fn, void *arg);
+/* For the audit: whether a live record of d names this entry and this frame. */
+bool hv_gnttab_entry_known(struct hv_domain *d, mfn_t table, unsigned index, mfn_t mfn);
 
 #endif
