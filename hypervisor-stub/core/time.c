@@ -100,16 +100,13 @@ bool hv_time_rate(const struct hv_time_sample *a, const struct hv_time_sample *b
 	return true;
 }
 
-void hv_time_line_next(struct hv_time_line *out, const struct hv_time_line *old, uint64_t tsc,
-                       uint64_t truth_ns, uint32_t mul, int8_t shift)
+void hv_time_line_next(struct hv_time_line *l, uint64_t tsc, uint64_t truth_ns, uint32_t mul,
+                       int8_t shift)
 {
-	uint64_t now = hv_time_line_ns(old, tsc);
+	uint64_t now = hv_time_line_ns(l, tsc);
 	uint64_t ahead, slower;
 
-	out->tsc_base = tsc;
-	out->shift = shift;
-	out->mul = mul;
-	out->ns_base = truth_ns;
+	*l = (struct hv_time_line){ tsc, truth_ns, mul, shift };
 	if (now <= truth_ns)
 		return;
 	/* Ahead: gives the lead back within a second, but slows down by little. */
@@ -117,8 +114,8 @@ void hv_time_line_next(struct hv_time_line *out, const struct hv_time_line *old,
 	slower = (uint64_t)((u128)mul * ahead / NS_PER_S) + 1;
 	if (slower > mul >> SLOWER_MAX_SHIFT)
 		slower = mul >> SLOWER_MAX_SHIFT;
-	out->ns_base = now;
-	out->mul = mul - (uint32_t)slower;
+	l->ns_base = now;
+	l->mul = mul - (uint32_t)slower;
 }
 
 /* A reading of both clocks, the tightest of a few. */
@@ -164,14 +161,12 @@ void hv_time_refine(struct hv_clock *c, const struct hv_time_sample *s)
 	}
 	/* tsc_hi: the truth may be a little older than that, never younger. */
 	if (c->is_calibrated)
-		hv_time_line_next(&c->line,
-		                  &(struct hv_time_line){ c->line.tsc_base, c->line.ns_base,
-		                                          c->line.mul, c->line.shift },
-		                  s->tsc_hi, truth, mul, shift);
+		hv_time_line_next(&c->line, s->tsc_hi, truth, mul, shift);
 	else
 		c->line = (struct hv_time_line){ s->tsc_hi, truth, mul, shift };
 	c->is_calibrated = true;
-	atomic_store(&c->refine_ns, next_refinement(truth));
+	/* The line may be ahead of the truth: what is due next is due on the line. */
+	atomic_store(&c->refine_ns, next_refinement(hv_time_line_ns(&c->line, s->tsc_hi)));
 	atomic_fetch_add(&c->generation, 1);
 }
 
@@ -339,10 +334,8 @@ void hv_time_update_vcpu(struct hv_vcpu *v)
 
 	tsc = hv_time_tsc(m);
 	if (t->line.mul && hv_time_line_ns(&t->line, tsc) > hv_time_line_ns(&machine, tsc))
-		hv_time_line_next(&t->line,
-		                  &(struct hv_time_line){ t->line.tsc_base, t->line.ns_base,
-		                                          t->line.mul, t->line.shift },
-		                  tsc, hv_time_line_ns(&machine, tsc), machine.mul, machine.shift);
+		hv_time_line_next(&t->line, tsc, hv_time_line_ns(&machine, tsc), machine.mul,
+		                  machine.shift);
 	else
 		t->line = machine;
 	version_begin(&v->info->time.version);
@@ -384,9 +377,10 @@ static void refine_if_due(struct hv_vcpu *v)
 
 	if (hv_time_vcpu_now(v) >= atomic_load(&c->refine_ns)) {
 		pthread_mutex_lock(&c->lock);
-		take_sample(&s);
-		if (s.ns - c->boot_ns >= atomic_load(&c->refine_ns))
+		if (v->time.generation == atomic_load(&c->generation)) {
+			take_sample(&s);
 			hv_time_refine(c, &s);
+		}
 		pthread_mutex_unlock(&c->lock);
 	}
 	if (v->time.generation != atomic_load(&c->generation))

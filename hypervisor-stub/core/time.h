@@ -79,8 +79,9 @@ uint64_t hv_time_to_host(struct hv_vcpu *v, uint64_t system_ns);
 
 /* The straight line itself; time.c, and its tests. */
 uint64_t hv_time_line_ns(const struct hv_time_line *l, uint64_t tsc);
-void hv_time_line_next(struct hv_time_line *out, const struct hv_time_line *old, uint64_t tsc,
-                       uint64_t truth_ns, uint32_t mul, int8_t shift);
+/* The next line after *l: from a TSC on where the truth was truth_ns, at a rate, never back. */
+void hv_time_line_next(struct hv_time_line *l, uint64_t tsc, uint64_t truth_ns, uint32_t mul,
+                       int8_t shift);
 /* The lowest rate that two readings allow. False when they are too close. */
 bool hv_time_rate(const struct hv_time_sample *a, const struct hv_time_sample *b, uint32_t *mul,
                   int8_t *shift);
