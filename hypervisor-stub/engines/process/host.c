@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few things of the host that have no function in libc, or want a check around them.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hypervisor-stub/engines/process/process.h"
+
+uint64_t pe_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void pe_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(until_ns / 1000000000u),
+		               .tv_nsec = (long)(until_ns % 1000000000u) };
+
+	/* The plain FUTEX_WAIT takes a span, this one an absolute time, so no clock is read twice. */
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, until_ns == UINT64_MAX ? NULL : &ts,
+	        NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void pe_futex_wake(_Atomic uint32_t *word, int how_many)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
+
+bool pe_has_ended(pid_t pid)
+{
+	siginfo_t si = { 0 };
+
+	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL))
+		return errno == ECHILD;
+	return si.si_pid == pid;
+}
+
+size_t pe_max_mappings(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t n = 65530;
+
+	if (!f)
+		return n;
+	if (fscanf(f, "%zu", &n) != 1)
+		n = 65530;
+	fclose(f);
+	return n;
+}
+
+static uint64_t find_xsave_mask(void)
+{
+	unsigned a, b, c, d, low, high;
+	uint64_t mask = 0, enabled;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return 0;
+	__asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	enabled = (uint64_t)high << 32 | low;
+	for (unsigned i = 0; i < 63; i++) {
+		if (!(enabled >> i & 1))
+			continue;
+		if (i < 2) {
+			mask |= UINT64_C(1) << i;
+			continue;
+		}
+		__cpuid_count(0xd, i, a, b, c, d);
+		if ((uint64_t)a + b <= PE_XSAVE_MAX)
+			mask |= UINT64_C(1) << i;
+	}
+	return mask;
+}
+
+uint64_t pe_xsave_mask(void)
+{
+	static _Atomic uint64_t mask; /* cpuid is slow where this machine is itself virtual */
+	uint64_t m = atomic_load(&mask);
+
+	if (!m) {
+		m = find_xsave_mask();
+		atomic_store(&mask, m);
+	}
+	return m;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest process looks like: the pages of its group, and every field that the trampoline's
+ * assembly and our C share.
+ *
+ * A guest process holds nothing but guest pages and this group, which lies at the same addresses in
+ * every process, so that the trampoline needs neither a stack nor thread-local storage:
+ *
+ *   0 .. PE_GUEST_END          guest pages, mapped by the process's mapper thread only
+ *   PE_WINDOW                  the page that holds the vCPU's vcpu_info; kernel roots only
+ *   PE_M2P                     the machine-to-physical table, read-only
+ *   PE_CODE                    the trampoline, read and execute
+ *   PE_CONST                   filters and scripts, read-only
+ *   PE_CTL                     what we tell the process: read-only there, read-write here
+ *   PE_STATE                   what the process tells us: read-write in both, never trusted
+ *
+ * Nothing in ctl is a secret, nothing in state is believed. The file that backs the group belongs
+ * to the domain (pages.c); slot n of it is one process's ctl and state.
+ *
+ * The mapper's filter bounds addresses by their upper half (filter.c), so PE_MAP_END must be a
+ * multiple of 4 GiB and everything that the mapper may not touch lies PE_MAP_MAX_LEN above it.
+ */
+#ifndef HYPERVISOR_STUB_ENGINES_PROCESS_LAYOUT_H
+#define HYPERVISOR_STUB_ENGINES_PROCESS_LAYOUT_H
+
+#define PE_GUEST_END   0x7ffec0000000
+#define PE_WINDOW      0x7ffefffff000
+#define PE_MAP_END     0x7fff00000000 /* the mapper never starts a mapping at or above it */
+#define PE_MAP_MAX_LEN 0x40000000     /* nor makes one longer than this, bytes */
+#define PE_M2P         0x7fff80000000
+#define PE_GROUP       0x7fffff800000
+#define PE_TASK_END    0x7ffffffff000 /* first address that no process can map */
+
+#define PE_CODE        (PE_GROUP)
+#define PE_CODE_SIZE   0x1000
+#define PE_CONST       (PE_GROUP + 0x1000)
+#define PE_CONST_SIZE  0x3000
+#define PE_CTL         (PE_GROUP + 0x10000)
+#define PE_CTL_SIZE    0x4000
+#define PE_STATE       (PE_GROUP + 0x20000)
+#define PE_STATE_SIZE  0xc000
+
+/* Offsets of code, constants and slots in the file. */
+#define PE_FILE_CODE  0x0
+#define PE_FILE_CONST 0x1000
+#define PE_FILE_SLOTS 0x10000
+#define PE_SLOT_SIZE  0x10000
+#define PE_SLOT_STATE 0x4000 /* of state within a slot */
+
+#define PE_XSAVE_MAX  0x1000
+
+/* Descriptors of a guest process: the domain's memory, and the pipe for confirmations. */
+#define PE_FD_MEMORY 0
+#define PE_FD_ACK    1
+#define PE_FD_GROUP  2 /* closed before guest code runs */
+
+/* ---- const ---------------------------------------------------------------------------------- */
+
+#define CONST_NURSERY_SCRIPT 0x0000
+#define CONST_CHILD_SCRIPT   0x0800
+#define CONST_MAPPER_SCRIPT  0x0e00
+#define CONST_VCPU_FILTER    0x1000 /* struct sock_fprog, then its program */
+#define CONST_MAPPER_FILTER  0x1600
+#define CONST_DATA           0x2000 /* structures that scripts point to */
+
+/* ---- ctl ------------------------------------------------------------------------------------ */
+
+#define CTL_ANSWERED  0x000 /* u32: sequence number of the last exit that was answered */
+#define CTL_HV_WAITS  0x004 /* u32: our thread sleeps on state.bell */
+#define CTL_PENDING   0x008 /* u32: leave the guest as soon as possible */
+#define CTL_SPINS     0x00c /* u32: checks before anything else while waiting */
+#define CTL_YIELDS    0x010 /* u32: then so many sched_yield, then sleep */
+#define CTL_TAIL      0x014 /* u32: orders posted to the mapper */
+#define CTL_ACTION    0x018 /* u32: PE_DO_* */
+#define CTL_IN_PLACE  0x01c /* u32: hypercalls may be answered without us */
+#define CTL_SAVE_MASK 0x020 /* u64: bit n: hypercall n saves the floating-point state */
+#define CTL_FP_ADDR   0x028 /* u64: what xrstor loads, with PE_DO_FP */
+#define CTL_FS_BASE   0x030 /* u64, u64: with PE_DO_BASES */
+#define CTL_GS_BASE   0x038
+#define CTL_VERSION   0x040 /* u64: answer to xen_version(XENVER_version); 0: not known */
+#define CTL_INFO      0x048 /* u64: address of vcpu_info in the process; 0: not mapped */
+#define CTL_XMASK     0x050 /* u32, u32: eax and edx of xsave and xrstor */
+#define CTL_USE_TSC   0x058 /* u32: the trampoline may execute rdtsc */
+#define CTL_ACK       0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
+#define CTL_REGS      0x080 /* 15 u64 in the order of struct hv_regs, then an iret frame */
+#define CTL_ORDERS    0x1000
+#define CTL_XSAVE     0x2000
+
+/* In the ctl page of slot 0, which belongs to the process that clones the others. */
+#define ZCTL_REQUEST   0x100 /* u32: how many clones were asked for */
+
+#define PE_NR_ORDERS   64
+#define PE_ORDER_SHIFT 6
+#define ORDER_SEQ      0x00 /* u32: 0 while it is being written */
+#define ORDER_OP       0x04 /* u32: PE_OP_* */
+#define ORDER_ADDR     0x08
+#define ORDER_LEN      0x10
+#define ORDER_OFFSET   0x18
+#define ORDER_PROT     0x20 /* u32 */
+#define ORDER_GO       0x24 /* u32: value for state.go when it is done; 0: none */
+#define ORDER_ACK      0x28 /* u32: write CTL_ACK to PE_FD_ACK when it is done */
+
+#define PE_OP_NONE     0
+#define PE_OP_MAP      1
+#define PE_OP_UNMAP    2
+
+#define PE_DO_FP       1 /* load the floating-point state from CTL_FP_ADDR */
+#define PE_DO_BASES    2
+#define PE_DO_IRET     4 /* enter the guest by iretq, else by popfq and jmp */
+#define PE_DO_SAVE     8 /* do not enter it: save the floating-point state and report again */
+
+/* ---- state ---------------------------------------------------------------------------------- */
+
+#define STATE_EXIT_SEQ     0x000 /* u32: the exit that waits for an answer */
+#define STATE_BELL         0x004 /* u32: rises with every exit and every kick; we sleep on it */
+#define STATE_GO           0x008 /* u32: the last exit after which the guest may run on */
+#define STATE_WAITS        0x00c /* u32: the vCPU thread sleeps on state.go */
+#define STATE_KIND         0x010 /* u32: PE_EXIT_* */
+#define STATE_DONE         0x014 /* u32: orders that the mapper has carried out */
+#define STATE_MAPPER_WAITS 0x018 /* u32: the mapper sleeps on ctl.tail */
+#define STATE_TRACED       0x01c /* u32: a single-step trap hit the trampoline: the guest has TF set */
+#define STATE_UC           0x020 /* u64: PE_EXIT_SIGNAL: where the ucontext lies */
+#define STATE_INFO         0x028 /* u64: and the siginfo */
+#define STATE_SIGNO        0x030 /* u32 */
+#define STATE_SAVED        0x034 /* u32: STATE_XSAVE holds the floating-point state of this exit */
+#define STATE_FS_BASE      0x038 /* u64, u64 */
+#define STATE_GS_BASE      0x040
+#define STATE_TSC          0x048 /* u64: time of the exit */
+#define STATE_KERNEL_SP    0x050 /* u64, u64, u64: answered in place, by STATE_CHANGED */
+#define STATE_KERNEL_SS    0x058
+#define STATE_GS_USER      0x060
+#define STATE_CHANGED      0x068 /* u32: PE_CHANGED_* */
+#define STATE_RESULT       0x06c /* u32: error of a failed script (negative) */
+#define STATE_MAPPER_TID   0x070 /* u64 */
+#define STATE_SCRATCH      0x078 /* u64, u64, u64: target, flags and stack of an iret in place */
+#define STATE_REGS         0x0a0 /* struct hv_regs up to rsp */
+#define STATE_REGS_RSP     0x128
+#define STATE_LOCAL        0x140 /* u32 by number: hypercalls answered in place */
+#define STATE_XSAVE        0x1000
+#define STATE_SIGSTACK     0x4000
+#define PE_SIGSTACK_SIZE   0x8000
+
+/* In the state page of slot 0. */
+#define ZSTATE_DONE        0x100 /* u32: requests served */
+#define ZSTATE_PID         0x104 /* u32: pid of the last clone, or a negative errno */
+
+#define PE_NR_LOCAL        64
+
+#define PE_EXIT_HYPERCALL  1
+#define PE_EXIT_SIGNAL     2
+#define PE_EXIT_READY      3 /* set up, has run nothing */
+#define PE_EXIT_SAVED      4 /* after PE_DO_SAVE */
+#define PE_EXIT_FAILED     5 /* the script failed */
+
+#define PE_CHANGED_STACK   1
+#define PE_CHANGED_GS_USER 2
+
+/* ---- scripts -------------------------------------------------------------------------------- */
+
+/*
+ * A script is an array of system calls that a process makes to become what it is meant to be; the
+ * trampoline carries it out. One entry:
+ */
+#define SCRIPT_NR       0x00 /* u64: system call, or PE_SCRIPT_* */
+#define SCRIPT_ARG      0x08 /* 6 u64 */
+#define SCRIPT_CHECK    0x38 /* u64: PE_CHECK_*; for PE_SCRIPT_JUMP: 0 */
+#define PE_SCRIPT_ENTRY 0x48 /* bytes */
+#define SCRIPT_VALUE \
+	0x40                  /* u64: PE_CHECK_EQUAL: the one right result;
+                                   PE_CHECK_FORK: address of the child's script */
+#define PE_SCRIPT_JUMP 0xffff /* go on at the address in the first argument */
+
+#define PE_CHECK_ERRNO 0 /* a negative errno fails the script */
+#define PE_CHECK_NONE  1
+#define PE_CHECK_EQUAL 2
+#define PE_CHECK_FORK \
+	3 /* result 0: go on with another script; the parent stores the result
+                                in STATE_MAPPER_TID */
+
+/* ---- of the kernel -------------------------------------------------------------------------- */
+
+#define UC_R8       40
+#define UC_R9       48
+#define UC_R10      56
+#define UC_R11      64
+#define UC_R12      72
+#define UC_R13      80
+#define UC_R14      88
+#define UC_R15      96
+#define UC_RDI      104
+#define UC_RSI      112
+#define UC_RBP      120
+#define UC_RBX      128
+#define UC_RDX      136
+#define UC_RAX      144
+#define UC_RCX      152
+#define UC_RSP      160
+#define UC_RIP      168
+#define UC_FLAGS    176
+#define UC_CS       184 /* u16 cs, gs, fs, ss */
+#define UC_SS       190
+#define UC_TRAPNO   200
+#define UC_FPSTATE  224
+#define UC_SIGINFO  304 /* where the kernel puts the siginfo behind the ucontext */
+
+#define PE_SIG_KICK 10 /* SIGUSR1 */
+#define PE_SIG_TRAP 5  /* SIGTRAP */
+#define PE_SIG_SEGV 11 /* SIGSEGV */
+
+#define PE_CS64     0x33
+#define PE_CS32     0x23
+#define PE_SS       0x2b
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process engine: guest code runs natively, each root of each vCPU in a Linux process that holds
+ * guest pages, one page of trampoline and nothing else. docs/engines.md tells how and why.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/seccomp.h>
+
+#include "hypervisor-stub/engines/process/process.h"
+
+#define HWCAP2_FSGSBASE_BIT (1u << 1)
+
+struct process_options process_options = { .max_processes = 256, .spare = 2 };
+
+static int say(char *why, size_t why_len, const char *sentence)
+{
+	snprintf(why, why_len, "%s", sentence);
+	return -ENOSYS;
+}
+
+static int probe(char *why, size_t why_len)
+{
+	uint32_t action = SECCOMP_RET_KILL_PROCESS;
+	int fd;
+
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
+		return say(why, why_len,
+		           "this processor or kernel does not let programs set segment bases "
+		           "(FSGSBASE): use Linux 5.9 or later on a processor from 2013 or later");
+	if (!(pe_xsave_mask() & 2))
+		return say(why, why_len,
+		           "this processor or kernel has no XSAVE: the process engine cannot run "
+		           "here");
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
+		return say(why, why_len,
+		           "this kernel has no seccomp filters: use one built with "
+		           "CONFIG_SECCOMP_FILTER");
+	fd = memfd_create("paravane-probe", MFD_CLOEXEC);
+	if (fd < 0)
+		return say(why, why_len,
+		           "memfd_create is refused here: allow it in the container's seccomp "
+		           "profile");
+	close(fd);
+	return 0;
+}
+
+static int check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len)
+{
+	if (hi > PE_GUEST_END || lo > hi)
+		return say(why, why_len, "too high");
+	return 0;
+}
+
+static uint64_t m2p_bytes(const struct hv_domain *d)
+{
+	uint64_t bytes = d->machine->pool.m2p_entries * sizeof(uint64_t);
+
+	return (bytes + HV_PAGE_SIZE - 1) & ~(uint64_t)(HV_PAGE_SIZE - 1);
+}
+
+static uint64_t m2p_address(const struct hv_domain *d)
+{
+	return m2p_bytes(d) && m2p_bytes(d) <= PE_GROUP - PE_M2P ? PE_M2P : 0;
+}
+
+static int domain_create(struct hv_domain *d)
+{
+	struct pe_domain *pd = calloc(1, sizeof(*pd));
+	pthread_condattr_t attr;
+	int rc;
+
+	if (!pd)
+		return -ENOMEM;
+	pd->d = d;
+	pd->self = getpid();
+	pthread_mutex_init(&pd->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&pd->keeper_cond, &attr);
+	pthread_cond_init(&pd->ready_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = pe_pages_create(pd, process_options.max_processes + 1);
+	if (rc)
+		goto no_pages;
+	pe_script_write(pd, m2p_address(d) ? m2p_bytes(d) : 0);
+	rc = pe_nursery_start(pd);
+	if (rc)
+		goto no_nursery;
+	d->engine_priv = pd;
+	return 0;
+
+no_nursery:
+	pe_pages_destroy(pd);
+no_pages:
+	free(pd);
+	return rc;
+}
+
+static void domain_destroy(struct hv_domain *d)
+{
+	struct pe_domain *pd = pe_of(d);
+
+	if (!pd)
+		return;
+	pe_nursery_stop(pd);
+	pe_pages_destroy(pd);
+	pthread_cond_destroy(&pd->keeper_cond);
+	pthread_cond_destroy(&pd->ready_cond);
+	pthread_mutex_destroy(&pd->lock);
+	free(pd);
+	d->engine_priv = NULL;
+}
+
+/*
+ * Xen's layout: 32 bytes a call. `mov $nr, %eax` as there; then rcx gets the address to return to,
+ * as `syscall` would load it, and r11, lost as well, the way to the trampoline.
+ */
+static void fill_hypercall_page(struct hv_domain *d, uint8_t page[HV_PAGE_SIZE])
+{
+	static const uint8_t save[] = { 0x51, 0x41, 0x53, 0x50 }; /* push rcx, r11, rax */
+	const uint64_t entry = pe_tramp_address(pe_tramp_hypercall);
+
+	(void)d;
+	memset(page, 0xcc, HV_PAGE_SIZE);
+	for (uint32_t nr = 0; nr < HV_PAGE_SIZE / 32; nr++) {
+		uint8_t *at = page + 32 * nr;
+
+		if (nr == __HYPERVISOR_iret) {
+			memcpy(at, save, sizeof(save));
+			at += sizeof(save);
+		}
+		*at++ = 0xb8; /* mov $nr, %eax */
+		memcpy(at, &nr, sizeof(nr));
+		at += sizeof(nr);
+		memcpy(at, "\x48\x8d\x0d\x0d\x00\x00\x00", 7); /* lea 13(%rip), %rcx */
+		at += 7;
+		memcpy(at, "\x49\xbb", 2); /* movabs $entry, %r11 */
+		memcpy(at + 2, &entry, sizeof(entry));
+		at += 10;
+		memcpy(at, "\x41\xff\xe3", 3); /* jmp *%r11 */
+		at[3] = 0xc3;                  /* ret */
+	}
+}
+
+static int vcpu_create(struct hv_vcpu *v)
+{
+	struct pe_vcpu *pv = calloc(1, sizeof(*pv));
+
+	if (!pv)
+		return -ENOMEM;
+	pv->fp_copy = aligned_alloc(64, PE_XSAVE_MAX);
+	if (!pv->fp_copy) {
+		free(pv);
+		return -ENOMEM;
+	}
+	pv->v = v;
+	pv->pd = pe_of(v->domain);
+	pv->last_call = ~UINT64_C(0);
+	pv->core = -1;
+	pv->yields = 4;
+	pthread_mutex_init(&pv->kick_lock, NULL);
+	v->engine_priv = pv;
+	return 0;
+}
+
+static void vcpu_destroy(struct hv_vcpu *v)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	if (!pv)
+		return;
+	pe_cache_drop_vcpu(pv);
+	v->engine_priv = NULL;
+	pthread_mutex_destroy(&pv->kick_lock);
+	free(pv->fp_copy);
+	free(pv);
+}
+
+static void vcpu_reset_fpu(struct hv_vcpu *v)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	pv->fp = PE_FP_INIT;
+	pv->fp_proc = NULL;
+}
+
+static void root_gone(struct hv_domain *d, mfn_t root)
+{
+	pe_cache_drop_root(pe_of(d), root);
+}
+
+static uint64_t local_hypercalls(const struct hv_vcpu *v, unsigned nr)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+	uint64_t n;
+
+	if (!pv || nr >= PE_NR_LOCAL)
+		return 0;
+	pthread_mutex_lock(&pv->pd->lock);
+	n = pv->local[nr];
+	for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
+		if (p->owner == pv)
+			n += pe_load(p->state, STATE_LOCAL + 4 * nr);
+	}
+	pthread_mutex_unlock(&pv->pd->lock);
+	return n;
+}
+
+const struct hv_engine hv_engine_process = {
+	.name = "process",
+	.probe = probe,
+	.check_range = check_range,
+	.m2p_address = m2p_address,
+	.domain_create = domain_create,
+	.domain_destroy = domain_destroy,
+	.fill_hypercall_page = fill_hypercall_page,
+	.vcpu_create = vcpu_create,
+	.vcpu_destroy = vcpu_destroy,
+	.vcpu_run = pe_vcpu_run,
+	.vcpu_kick = pe_vcpu_kick,
+	.vcpu_reset_fpu = vcpu_reset_fpu,
+	.fill = pe_fill,
+	.entry_changed = pe_entry_changed,
+	.sync = pe_sync,
+	.retire = pe_retire,
+	.root_gone = root_gone,
+	.local_hypercalls = local_hypercalls,
+};

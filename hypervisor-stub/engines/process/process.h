@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects of the process engine, and which file owns what of them.
+ *
+ *   process.c    the engine's table, probe, hypercall page
+ *   pages.c      the file behind the groups (layout.h), its slots
+ *   script.c     what a guest process does to become one; the constants page
+ *   filter.c     its system-call filters
+ *   nursery.c    making and ending guest processes: the keeper thread and the process that clones
+ *   cache.c      which process runs which root, and which must go
+ *   maptree.c    what a process has mapped
+ *   orders.c     the queue to a process's mapper
+ *   mappings.c   fill, the log of removals, sync, retire
+ *   run.c        vcpu_run(): from the registers into the guest and back
+ *   wait.c       waiting for an exit, kicks and deadlines
+ *   fpu.c        the floating-point state on its way between processes
+ *   placement.c  which core a vCPU's group runs on
+ *
+ * Locks: pe_domain.lock comes after the core's domain lock and protects everything of a pe_domain
+ * and of its processes, except what is marked "vCPU thread": that belongs to the thread in
+ * vcpu_run() of the vCPU that owns the process.
+ */
+#ifndef HYPERVISOR_STUB_ENGINES_PROCESS_PROCESS_H
+#define HYPERVISOR_STUB_ENGINES_PROCESS_PROCESS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "hypervisor-stub/core/hv.h"
+#include "hypervisor-stub/engines/process/layout.h"
+#include "hypervisor-stub/engines/process/maptree.h"
+#include "hypervisor-stub/engines/process/options.h"
+
+#define PE_LOG_SIZE 4096 /* removals remembered; who lags more drops everything */
+
+struct pe_domain;
+struct pe_vcpu;
+
+/* One guest process. */
+struct pe_proc {
+	struct pe_domain *pd;
+	pid_t pid; /* also the vCPU thread's */
+	pid_t mapper_tid;
+	unsigned slot;
+	uint8_t *ctl, *state; /* our view */
+	bool dead;
+
+	/* What it runs; set by cache.c. */
+	struct pe_vcpu *owner; /* NULL: a spare one */
+	mfn_t root;
+	bool is_user;
+	uint64_t used; /* for least recently used */
+	struct pe_proc *next;
+
+	/* orders.c */
+	uint32_t tail;       /* orders written */
+	uint32_t published;  /* orders that the mapper may see */
+	atomic_bool staged;  /* some are not published; read without the lock by the vCPU thread */
+	uint32_t removed_at; /* number of the last order that removed something */
+	uint32_t confirmed;  /* the mapper has confirmed all orders up to this one */
+	uint32_t ack_at;     /* number of the order that asks for a confirmation */
+	bool ack_pending;
+
+	/* mappings.c */
+	struct pe_maptree maps;
+	uint64_t cursor; /* removals up to this one are in the queue */
+	mfn_t window;    /* the frame mapped at PE_WINDOW */
+
+	/* vCPU thread */
+	uint32_t seq;              /* the exit it stopped at */
+	uint64_t fs_base, gs_base; /* in its registers now */
+	int core;                  /* pinned to; -1: nowhere */
+	uint64_t local_seen[PE_NR_LOCAL];
+};
+
+struct pe_removal {
+	mfn_t root;       /* HV_MFN_NONE: any */
+	uint64_t va, len; /* len 0: everything */
+};
+
+struct pe_domain {
+	struct hv_domain *d;
+	pthread_mutex_t lock;
+
+	/* pages.c */
+	int file;
+	uint8_t *base; /* the whole file */
+	unsigned nr_slots;
+	unsigned *free_slots, nr_free_slots;
+
+	/* nursery.c */
+	pthread_t keeper;
+	pthread_cond_t keeper_cond; /* to the keeper: something to do */
+	pthread_cond_t ready_cond;  /* from the keeper: a process is ready, or will not be */
+	bool keeper_runs, stopping;
+	pid_t self; /* our own pid, which guest processes compare with their parent's */
+	pid_t nursery;
+	int nursery_error; /* why there is no nursery */
+	unsigned wanted;   /* threads that wait for a process */
+	unsigned spare_target;
+	int create_error; /* of the last attempt */
+	unsigned create_attempts;
+	struct pe_proc *spare;
+	struct pe_proc *doomed; /* to be killed and reaped */
+	unsigned nr_procs;      /* alive or being made */
+	int ack_read, ack_write;
+
+	/* cache.c */
+	struct pe_proc *procs; /* all that have an owner */
+	uint64_t clock;
+
+	/* mappings.c */
+	struct pe_removal log[PE_LOG_SIZE];
+	uint64_t log_head; /* removals so far */
+};
+
+enum pe_fp {
+	PE_FP_INIT,  /* the initial state */
+	PE_FP_LIVE,  /* in the registers of fp_proc's vCPU thread */
+	PE_FP_FRAME, /* in fp_proc's signal frame, at fp_addr */
+	PE_FP_COPY,  /* in fp_copy */
+};
+
+struct pe_vcpu {
+	struct hv_vcpu *v;
+	struct pe_domain *pd;
+	struct pe_proc *current; /* under pd->lock to change, vCPU thread to read */
+
+	/* Kicks. `current` changes under kick_lock too, so a kicker with it may use the process. */
+	pthread_mutex_t kick_lock;
+	atomic_bool kicked;   /* vcpu_kick() since hv_vcpu_tick() last ran */
+	atomic_bool sleeping; /* the vCPU thread sleeps, or is about to, on the bell of `current` */
+	atomic_bool yielding; /* it gives way instead: the guest itself must be stopped */
+
+	/* vCPU thread */
+	bool entered; /* this thread has been set up */
+	pthread_t thread;
+	enum pe_fp fp;
+	struct pe_proc *fp_proc;
+	uint64_t fp_addr;   /* as the guest process sees it */
+	uint8_t *fp_copy;   /* PE_XSAVE_MAX bytes, aligned to 64 */
+	uint64_t save_mask; /* hypercalls that have changed the process: bit by number */
+	uint64_t version;   /* what xen_version(XENVER_version) answered; 0: not asked yet */
+	uint64_t last_call; /* number of the hypercall that stopped it last; ~0: none */
+	uint64_t local[PE_NR_LOCAL];
+	uint64_t failed_fills;
+
+	/* wait.c */
+	unsigned yields;           /* how often to give way before sleeping; 0: not at all */
+	uint64_t yields_off_until; /* ns */
+
+	/* placement.c */
+	int core;
+	uint64_t busy_since, next_look;
+	uint64_t share_wait, share_run;
+};
+
+static inline _Atomic uint32_t *pe_word(uint8_t *page, unsigned offset)
+{
+	return (_Atomic uint32_t *)(void *)(page + offset);
+}
+
+static inline _Atomic uint64_t *pe_quad(uint8_t *page, unsigned offset)
+{
+	return (_Atomic uint64_t *)(void *)(page + offset);
+}
+
+static inline uint32_t pe_load(uint8_t *page, unsigned offset)
+{
+	return atomic_load_explicit(pe_word(page, offset), memory_order_acquire);
+}
+
+static inline void pe_store(uint8_t *page, unsigned offset, uint32_t value)
+{
+	atomic_store_explicit(pe_word(page, offset), value, memory_order_release);
+}
+
+static inline uint64_t pe_load64(uint8_t *page, unsigned offset)
+{
+	return atomic_load_explicit(pe_quad(page, offset), memory_order_relaxed);
+}
+
+static inline void pe_store64(uint8_t *page, unsigned offset, uint64_t value)
+{
+	atomic_store_explicit(pe_quad(page, offset), value, memory_order_relaxed);
+}
+
+static inline struct pe_domain *pe_of(const struct hv_domain *d)
+{
+	return d->engine_priv;
+}
+
+/* host.c: the few system calls that libc has no function for, and time. */
+uint64_t pe_now(void); /* CLOCK_MONOTONIC, ns */
+/* Sleeps while *word is value, at most until the monotonic time given. */
+void pe_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns);
+void pe_futex_wake(_Atomic uint32_t *word, int how_many);
+/* Whether a child of ours has ended (it stays to be reaped). */
+bool pe_has_ended(pid_t pid);
+size_t pe_max_mappings(void); /* vm.max_map_count */
+uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE_MAX */
+
+/* pages.c */
+int pe_pages_create(struct pe_domain *pd, unsigned nr_slots);
+void pe_pages_destroy(struct pe_domain *pd);
+int pe_slot_get(struct pe_domain *pd); /* number, or -ENOSPC; zeroed. Lock: pd */
+void pe_slot_put(struct pe_domain *pd, unsigned slot);
+static inline uint8_t *pe_slot_ctl(struct pe_domain *pd, unsigned slot)
+{
+	return pd->base + PE_FILE_SLOTS + (size_t)slot * PE_SLOT_SIZE;
+}
+static inline uint8_t *pe_slot_state(struct pe_domain *pd, unsigned slot)
+{
+	return pe_slot_ctl(pd, slot) + PE_SLOT_STATE;
+}
+
+/* script.c: fills the constants page; and aims the clones' script at a slot. */
+void pe_script_write(struct pe_domain *pd, uint64_t m2p_bytes);
+void pe_script_aim(struct pe_domain *pd, unsigned slot);
+uint64_t
+pe_tramp_address(const char *label); /* where a label of the trampoline lies in a guest process */
+extern const char pe_trampoline[], pe_tramp_hypercall[], pe_tramp_signal[], pe_tramp_vcpu[],
+	pe_tramp_mapper[], pe_tramp_script[], pe_tramp_nursery[], pe_tramp_end[];
+
+/* filter.c: both write a struct sock_fprog at `to`, whose address in the process is `at`. */
+void pe_filter_vcpu(uint8_t *to, uint64_t at);
+void pe_filter_mapper(uint8_t *to, uint64_t at);
+
+/* nursery.c */
+int pe_nursery_start(struct pe_domain *pd);
+void pe_nursery_stop(struct pe_domain *pd); /* ends every process of the domain */
+/* A process ready for use; may wait for the keeper. NULL with errno set when there can be none. Lock: pd */
+struct pe_proc *pe_nursery_take(struct pe_domain *pd);
+/* Ends a process, later. It must not be on any list. Lock: pd */
+void pe_nursery_doom(struct pe_domain *pd, struct pe_proc *p);
+
+/* cache.c */
+/* Makes current the process of v's root. 0 or a negative errno. Takes pd->lock. */
+int pe_cache_activate(struct pe_vcpu *pv);
+/* The current process has died: forget it. Takes pd->lock. */
+void pe_cache_bury(struct pe_vcpu *pv);
+void pe_cache_drop_root(struct pe_domain *pd, mfn_t root);
+void pe_cache_drop_vcpu(struct pe_vcpu *pv);
+
+/* orders.c; all with pd->lock */
+void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset, uint32_t prot);
+void pe_order_unmap(struct pe_proc *p, uint64_t addr, uint64_t len);
+void pe_order_unmap_all(struct pe_proc *p);
+/* Lets the mapper see what was written; go: the exit to release after the last of it, 0: none. */
+void pe_order_publish(struct pe_proc *p, uint32_t go);
+/* Asks for a confirmation of all that was ordered so far, if any removal has none yet. */
+void pe_order_ask(struct pe_proc *p);
+/* Waits for all confirmations that were asked for; a process that gives none is ended. */
+void pe_order_wait_confirmed(struct pe_domain *pd);
+
+/* mappings.c */
+int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run);
+uint64_t pe_entry_changed(struct hv_domain *d, const struct hv_entry_change *c);
+void pe_sync(struct hv_domain *d, uint32_t vcpu_mask);
+void pe_retire(struct hv_domain *d, uint64_t seq);
+void pe_map_window(struct pe_proc *p); /* Lock: pd */
+void pe_apply_log(struct pe_proc *p);  /* Lock: pd */
+
+/* run.c, wait.c */
+int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);
+void pe_vcpu_kick(struct hv_vcpu *v);
+/*
+ * Lets p go on after the exit it stopped at and waits for its next one. False when it died.
+ * Calls hv_vcpu_tick() as vcpu_run() promises, and stops the guest when that says so.
+ */
+bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p);
+void pe_go(struct pe_proc *p);
+
+/* fpu.c */
+/* Brings the state out of the process that holds it, which may have to save it first. */
+void pe_fpu_collect(struct pe_vcpu *pv);
+/* What p must load before v runs in it; returns PE_DO_FP or 0. */
+uint32_t pe_fpu_load(struct pe_vcpu *pv, struct pe_proc *p);
+/* Where the state is after an exit: live in p, or in its signal frame (fpstate, in the process). */
+void pe_fpu_is_live(struct pe_vcpu *pv, struct pe_proc *p);
+void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate);
+
+/* placement.c */
+void pe_place_thread(struct pe_vcpu *pv); /* first thing in a vCPU's thread */
+void pe_place_proc(struct pe_vcpu *pv, struct pe_proc *p);
+void pe_place_look(struct pe_vcpu *pv, struct pe_proc *p, uint64_t now);
+
+#endif

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only code of ours in a guest process: one page, mapped at PE_CODE, read and execute.
+ *
+ * It is copied there from our own read-only data, so everything in it is addressed relative to rip:
+ * the pages of the group lie at fixed distances (layout.h). Nothing here trusts the stack pointer
+ * of the guest, and nothing here is trusted by us: guest code may jump to any byte of this page with
+ * any registers, and gains what it could have done anyway (the filters see to system calls, ctl is
+ * read-only, state is not believed).
+ *
+ * Parts, in order: the way in for hypercalls, with those that are answered in place; the way in for
+ * signals; reporting an exit and waiting for the answer; resuming the guest; the mapper thread; the
+ * interpreter of scripts; the loop of the process that clones the others.
+ *
+ * Signals. All handlers run on the signal stack in state, none is masked, and none ends by
+ * rt_sigreturn: the guest is resumed from ctl by popfq and jmp or by iretq. A signal that hits this
+ * page itself is a kick, a single step, or a fault on guest memory that an in-place answer touched;
+ * the first two go back to where they came from, the third to the long way. So nothing nests deeper
+ * than one frame of an exit and one of a kick.
+ */
+#define __ASSEMBLY__
+#include "abi/xen.h"
+#include "hypervisor-stub/engines/process/layout.h"
+
+#define CTL(f)   base + (PE_CTL - PE_CODE) + (f)(%rip)
+#define STATE(f) base + (PE_STATE - PE_CODE) + (f)(%rip)
+#define CONST(f) base + (PE_CONST - PE_CODE) + (f)(%rip)
+
+#define NR_WRITE       1
+#define NR_MMAP        9
+#define NR_MUNMAP      11
+#define NR_SCHED_YIELD 24
+#define NR_CLONE       56
+#define NR_FUTEX       202
+#define NR_EXIT_GROUP  231
+
+#define FUTEX_WAIT     0
+#define FUTEX_WAKE     1
+#define CLONE_PARENT   0x8000
+#define MAP_FLAGS      0x11 /* MAP_SHARED | MAP_FIXED */
+#define MINUS_ERRNO    -4096 /* system call results above it, unsigned, are errors */
+
+#define FLAG_TF        0x100
+/* Flags that an iret in place can load: all the ordinary ones, and IF and IOPL, which mean nothing. */
+#define FLAGS_PLAIN    0x243ed7
+
+/* Wakes whoever sleeps on a word of the group. Loses rax, rcx, rdx, rsi, rdi, r11. */
+.macro WAKE word:vararg
+	lea	\word, %rdi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	mov	$NR_FUTEX, %eax
+	syscall
+.endm
+
+/* Sleeps while a word of the group is edx. Loses rax, rcx, rsi, rdi, r10, r11. */
+.macro SLEEP word:vararg
+	lea	\word, %rdi
+	mov	$FUTEX_WAIT, %esi
+	xor	%r10d, %r10d
+	mov	$NR_FUTEX, %eax
+	syscall
+.endm
+
+	.section .rodata.pe_trampoline, "a", @progbits
+	.balign	4096
+	.globl	pe_trampoline
+pe_trampoline:
+base:
+
+/* ---- hypercalls ------------------------------------------------------------------------------ */
+
+/*
+ * From the hypercall page: eax = number, rcx = return address, r11 free; all else is the guest's.
+ * From here to the answer the stack pointer lies in state and the floating-point state is live.
+ */
+	.globl	pe_tramp_hypercall
+pe_tramp_hypercall:
+	mov	%rsp, STATE(STATE_REGS_RSP)
+	lea	STATE(STATE_REGS_RSP), %rsp
+	pushfq
+	cmpl	$0, CTL(CTL_IN_PLACE)
+	je	slow
+	cmpl	$0, CTL(CTL_PENDING)
+	jne	slow
+	cmpl	$0, STATE(STATE_TRACED)
+	jne	slow
+	cmp	$__HYPERVISOR_iret, %eax
+	je	iret_in_place
+	cmp	$__HYPERVISOR_xen_version, %eax
+	je	version_in_place
+	cmp	$__HYPERVISOR_stack_switch, %eax
+	je	stack_switch_in_place
+	cmp	$__HYPERVISOR_set_segment_base, %eax
+	je	segment_base_in_place
+
+slow:	/* all registers into state.regs, downwards from rip */
+	push	%rcx
+	push	%rdi
+	push	%rsi
+	push	%rdx
+	push	%rcx
+	push	%rax
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	movl	$0, STATE(STATE_SAVED)
+	cmp	$63, %eax
+	ja	1f
+	mov	CTL(CTL_SAVE_MASK), %rdx
+	bt	%rax, %rdx
+	jnc	1f
+	mov	CTL(CTL_XMASK), %eax
+	mov	CTL(CTL_XMASK + 4), %edx
+	xsave64	STATE(STATE_XSAVE)
+	movl	$1, STATE(STATE_SAVED)
+1:	rdfsbase %rax
+	mov	%rax, STATE(STATE_FS_BASE)
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_BASE)
+	mov	$PE_EXIT_HYPERCALL, %ebp
+	jmp	post
+
+version_in_place: /* xen_version(XENVER_version), which kernels use to look for events */
+	test	%edi, %edi
+	jnz	slow
+	mov	CTL(CTL_INFO), %r11
+	test	%r11, %r11
+	jz	slow
+touch_version:
+	cmpb	$0, 1(%r11)
+	jne	1f
+	cmpb	$0, (%r11)
+	jne	slow
+1:	mov	CTL(CTL_VERSION), %r11
+touch_version_end:
+	test	%r11, %r11
+	jz	slow
+	mov	%r11, %rax
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_xen_version)
+	jmp	answered
+
+stack_switch_in_place: /* rdi = ss, rsi = sp */
+	mov	%rdi, STATE(STATE_KERNEL_SS)
+	mov	%rsi, STATE(STATE_KERNEL_SP)
+	orl	$PE_CHANGED_STACK, STATE(STATE_CHANGED)
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_stack_switch)
+	xor	%eax, %eax
+	jmp	answered
+
+segment_base_in_place: /* rdi = which, rsi = base; only canonical ones */
+	mov	%rsi, %r11
+	shl	$16, %r11
+	sar	$16, %r11
+	cmp	%rsi, %r11
+	jne	slow
+	cmp	$SEGBASE_GS_KERNEL, %rdi
+	je	2f
+	ja	slow
+	test	%edi, %edi
+	jnz	1f
+	wrfsbase %rsi
+	jmp	3f
+1:	mov	%rsi, STATE(STATE_GS_USER)
+	orl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+	jmp	3f
+2:	wrgsbase %rsi
+3:	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_set_segment_base)
+	xor	%eax, %eax
+
+answered: /* back to the hypercall page, flags as they were */
+	popfq
+	mov	STATE(STATE_REGS_RSP), %rsp
+	jmp	*%rcx
+
+/*
+ * iret from kernel to kernel, with no event to deliver: the frame (struct iret_context) lies at the
+ * guest's rsp; rax, rcx and r11 are free, since the frame holds them. Whatever is not plain goes
+ * the long way, where the core reads the frame anew.
+ */
+iret_in_place:
+	mov	STATE(STATE_REGS_RSP), %r11
+touch_iret:
+	cmpq	$0, 24(%r11) /* flags */
+	jne	slow_iret
+	mov	40(%r11), %rcx /* cs */
+	and	$3, %ecx
+	cmp	$3, %ecx
+	je	slow_iret
+	mov	32(%r11), %rcx /* rip */
+	mov	%rcx, STATE(STATE_SCRATCH)
+	shr	$47, %rcx
+	jnz	slow_iret
+	mov	56(%r11), %rcx /* rsp */
+	mov	%rcx, STATE(STATE_SCRATCH + 16)
+	mov	48(%r11), %rcx /* rflags */
+	mov	%rcx, STATE(STATE_SCRATCH + 8)
+	test	$~FLAGS_PLAIN, %rcx
+	jnz	slow_iret
+	mov	CTL(CTL_INFO), %rax
+	test	%rax, %rax
+	jz	slow_iret
+	not	%ecx
+	shr	$9, %ecx
+	and	$1, %ecx
+	/*
+	 * The mask is written before pending is read, by an instruction that is a full barrier. Who
+	 * sends an event does it the other way round, so one of the two sees the other:
+	 *   1. we unmask               1. they set pending
+	 *   2. we look at pending      2. they look at the mask, and kick if it is clear
+	 */
+	xchg	%cl, 1(%rax)
+	cmpb	$0, 1(%rax)
+	jne	1f
+	cmpb	$0, (%rax)
+	jne	slow_iret
+1:	mov	(%r11), %rax
+	mov	16(%r11), %rcx
+	mov	8(%r11), %r11
+touch_iret_end:
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
+	lea	STATE(STATE_SCRATCH + 8), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_SCRATCH)
+
+slow_iret:
+	mov	$__HYPERVISOR_iret, %eax
+	jmp	slow
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+/* edi = signal, rsi = siginfo, rdx = ucontext, both on the signal stack. */
+	.globl	pe_tramp_signal
+pe_tramp_signal:
+	mov	UC_RIP(%rdx), %rax
+	lea	base(%rip), %rcx
+	sub	%rcx, %rax
+	cmp	$PE_CODE_SIZE, %rax
+	jb	inside
+	cmp	$PE_SIG_KICK, %edi
+	jne	report
+	cmpl	$0, CTL(CTL_PENDING)
+	je	go_back /* somebody has answered that kick already */
+
+report:
+	mov	%rdx, STATE(STATE_UC)
+	mov	%rsi, STATE(STATE_INFO)
+	mov	%edi, STATE(STATE_SIGNO)
+	rdfsbase %rax
+	mov	%rax, STATE(STATE_FS_BASE)
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_BASE)
+	mov	$PE_EXIT_SIGNAL, %ebp
+	jmp	post
+
+inside:	/* rax = offset in this page */
+	cmp	$PE_SIG_KICK, %edi
+	je	go_back
+	cmp	$PE_SIG_TRAP, %edi
+	jne	1f
+	cmpq	$1, UC_TRAPNO(%rdx)
+	jne	report
+	andl	$~FLAG_TF, UC_FLAGS(%rdx)
+	movl	$1, STATE(STATE_TRACED)
+	jmp	go_back
+1:	/* Guest memory that an in-place answer touched is gone: the long way finds out why. */
+	lea	slow(%rip), %rcx
+	cmp	$touch_version - base, %rax
+	jb	report
+	cmp	$touch_version_end - base, %rax
+	jb	2f
+	lea	slow_iret(%rip), %rcx
+	cmp	$touch_iret - base, %rax
+	jb	report
+	cmp	$touch_iret_end - base, %rax
+	jae	report
+2:	mov	%rcx, UC_RIP(%rdx)
+
+go_back: /* to what this signal interrupted, all registers as they were */
+	mov	UC_FPSTATE(%rdx), %rbx
+	mov	%rdx, %rcx
+	mov	CTL(CTL_XMASK), %eax
+	mov	CTL(CTL_XMASK + 4), %edx
+	xrstor64 (%rbx)
+	pushq	$2 /* NT would make iretq fault */
+	popfq
+	mov	%rcx, %rsp
+	movzwl	UC_CS(%rsp), %eax
+	movzwl	UC_SS(%rsp), %ebx
+	mov	UC_RIP(%rsp), %rcx
+	mov	UC_FLAGS(%rsp), %rdx
+	mov	UC_RSP(%rsp), %rsi
+	mov	%rcx, UC_SIGINFO(%rsp)
+	mov	%rax, UC_SIGINFO + 8(%rsp)
+	mov	%rdx, UC_SIGINFO + 16(%rsp)
+	mov	%rsi, UC_SIGINFO + 24(%rsp)
+	mov	%rbx, UC_SIGINFO + 32(%rsp)
+	mov	UC_R8(%rsp), %r8
+	mov	UC_R9(%rsp), %r9
+	mov	UC_R10(%rsp), %r10
+	mov	UC_R11(%rsp), %r11
+	mov	UC_R12(%rsp), %r12
+	mov	UC_R13(%rsp), %r13
+	mov	UC_R14(%rsp), %r14
+	mov	UC_R15(%rsp), %r15
+	mov	UC_RDI(%rsp), %rdi
+	mov	UC_RSI(%rsp), %rsi
+	mov	UC_RBP(%rsp), %rbp
+	mov	UC_RBX(%rsp), %rbx
+	mov	UC_RDX(%rsp), %rdx
+	mov	UC_RAX(%rsp), %rax
+	mov	UC_RCX(%rsp), %rcx
+	lea	UC_SIGINFO(%rsp), %rsp
+	iretq
+
+/* ---- an exit: report it, wait for the answer -------------------------------------------------- */
+
+post:	/* ebp = kind; everything else is in state already */
+	movl	%ebp, STATE(STATE_KIND)
+	cmpl	$0, CTL(CTL_USE_TSC)
+	je	1f
+	rdtsc
+	shl	$32, %rdx
+	or	%rdx, %rax
+	mov	%rax, STATE(STATE_TSC)
+1:	mov	CTL(CTL_ANSWERED), %ebx
+	inc	%ebx
+	mov	%ebx, STATE(STATE_EXIT_SEQ)
+	/* A full barrier: the exit is visible before we look whether our other half sleeps. */
+	lock incl STATE(STATE_BELL)
+	cmpl	$0, CTL(CTL_HV_WAITS)
+	je	wait
+	WAKE	STATE(STATE_BELL)
+
+wait:	mov	CTL(CTL_SPINS), %r12d
+1:	cmp	%ebx, STATE(STATE_GO)
+	je	resume
+	pause
+	dec	%r12d
+	jns	1b
+	mov	CTL(CTL_YIELDS), %r12d
+2:	dec	%r12d
+	js	3f
+	mov	$NR_SCHED_YIELD, %eax
+	syscall
+	cmp	%ebx, STATE(STATE_GO)
+	je	resume
+	jmp	2b
+3:	movl	$1, %eax
+	xchg	%eax, STATE(STATE_WAITS) /* full barrier; pairs with the one before WAITS is read */
+	mov	STATE(STATE_GO), %edx
+	cmp	%ebx, %edx
+	je	resume
+	SLEEP	STATE(STATE_GO)
+	jmp	3b
+
+/* ---- resuming the guest from ctl -------------------------------------------------------------- */
+
+resume:
+	movl	$0, STATE(STATE_WAITS)
+	mov	CTL(CTL_ACTION), %ebp
+	test	$PE_DO_SAVE, %ebp
+	jnz	save
+	test	$PE_DO_FP, %ebp
+	jz	1f
+	mov	CTL(CTL_FP_ADDR), %rdi
+	mov	CTL(CTL_XMASK), %eax
+	mov	CTL(CTL_XMASK + 4), %edx
+	xrstor64 (%rdi)
+1:	test	$PE_DO_BASES, %ebp
+	jz	2f
+	mov	CTL(CTL_FS_BASE), %rax
+	wrfsbase %rax
+	mov	CTL(CTL_GS_BASE), %rax
+	wrgsbase %rax
+2:	lea	STATE(STATE_REGS_RSP), %rsp
+	pushq	$2 /* NT would make iretq fault */
+	popfq
+	lea	CTL(CTL_REGS), %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rax
+	pop	%rcx
+	pop	%rdx
+	pop	%rsi
+	pop	%rdi
+	testl	$PE_DO_IRET, CTL(CTL_ACTION)
+	jnz	3f
+	lea	16(%rsp), %rsp
+	popfq
+	pop	%rsp
+	jmp	*CTL(CTL_REGS + 15 * 8)
+3:	iretq
+
+save:	mov	CTL(CTL_XMASK), %eax
+	mov	CTL(CTL_XMASK + 4), %edx
+	xsave64	STATE(STATE_XSAVE)
+	mov	$PE_EXIT_SAVED, %ebp
+	jmp	post
+
+	.globl	pe_tramp_vcpu
+pe_tramp_vcpu:
+	lea	STATE(STATE_REGS_RSP), %rsp
+	mov	$PE_EXIT_READY, %ebp
+	jmp	post
+
+/* ---- the mapper thread ------------------------------------------------------------------------ */
+
+/*
+ * Carries out the orders in ctl, in their order, and keeps everything in registers: r12d is the
+ * next order's number. All signals are blocked, so any mishap is the end of the process.
+ *
+ * We wait for the count of orders done before we use a slot again, but that count lies in state.
+ * So a slot is believed only while it carries the number that is due, before and after it is read;
+ * a guest that forges the count loses its mapper, and with it the process.
+ */
+	.globl	pe_tramp_mapper
+pe_tramp_mapper:
+	mov	$1, %r12d
+next_order:
+	mov	CTL(CTL_TAIL), %edx
+	mov	%edx, %eax
+	sub	%r12d, %eax
+	js	no_order
+	mov	%r12d, %eax
+	and	$PE_NR_ORDERS - 1, %eax
+	shl	$PE_ORDER_SHIFT, %eax
+	lea	CTL(CTL_ORDERS), %r13
+	add	%rax, %r13
+	cmp	%r12d, ORDER_SEQ(%r13)
+	jne	lost
+	mov	ORDER_OP(%r13), %ebx
+	mov	ORDER_ADDR(%r13), %rdi
+	mov	ORDER_LEN(%r13), %rsi
+	mov	ORDER_OFFSET(%r13), %r9
+	mov	ORDER_PROT(%r13), %edx
+	mov	ORDER_GO(%r13), %r14d
+	mov	ORDER_ACK(%r13), %r15d
+	cmp	%r12d, ORDER_SEQ(%r13)
+	jne	lost
+	cmp	$PE_OP_MAP, %ebx
+	jb	order_done
+	ja	1f
+	mov	$MAP_FLAGS, %r10d
+	mov	$PE_FD_MEMORY, %r8d
+	mov	$NR_MMAP, %eax
+	syscall
+	cmp	$MINUS_ERRNO, %rax
+	jbe	order_done
+	/* No memory or too many mappings: give up all of them; the guest will fault again. */
+	jmp	2f
+1:	mov	$NR_MUNMAP, %eax
+	syscall
+	test	%rax, %rax
+	jz	order_done
+2:	xor	%edi, %edi
+	mov	$PE_WINDOW, %rsi
+	mov	$NR_MUNMAP, %eax
+	syscall
+	test	%rax, %rax
+	jnz	lost
+order_done:
+	mov	%r12d, STATE(STATE_DONE)
+	test	%r14d, %r14d
+	jz	3f
+	xchg	%r14d, STATE(STATE_GO) /* full barrier; pairs with the xchg of WAITS */
+	cmpl	$0, STATE(STATE_WAITS)
+	je	3f
+	WAKE	STATE(STATE_GO)
+3:	test	%r15d, %r15d
+	jz	4f
+	mov	$PE_FD_ACK, %edi
+	lea	CTL(CTL_ACK), %rsi
+	mov	$8, %edx
+	mov	$NR_WRITE, %eax
+	syscall
+4:	inc	%r12d
+	jmp	next_order
+no_order:
+	mov	$1, %eax
+	xchg	%eax, STATE(STATE_MAPPER_WAITS) /* full barrier; pairs with ours after ctl.tail */
+	cmp	%edx, CTL(CTL_TAIL)
+	jne	next_order
+	SLEEP	CTL(CTL_TAIL)
+	jmp	next_order
+lost:	ud2
+
+/* ---- scripts ---------------------------------------------------------------------------------- */
+
+/* rbx = first entry. Uses no stack. */
+	.globl	pe_tramp_script
+pe_tramp_script:
+	mov	SCRIPT_NR(%rbx), %rax
+	mov	SCRIPT_ARG(%rbx), %rdi
+	cmp	$PE_SCRIPT_JUMP, %rax
+	je	4f
+	mov	SCRIPT_ARG + 8(%rbx), %rsi
+	mov	SCRIPT_ARG + 16(%rbx), %rdx
+	mov	SCRIPT_ARG + 24(%rbx), %r10
+	mov	SCRIPT_ARG + 32(%rbx), %r8
+	mov	SCRIPT_ARG + 40(%rbx), %r9
+	syscall
+	mov	SCRIPT_CHECK(%rbx), %ecx
+	cmp	$PE_CHECK_NONE, %ecx
+	je	3f
+	cmp	$PE_CHECK_EQUAL, %ecx
+	jb	2f
+	ja	1f
+	cmp	SCRIPT_VALUE(%rbx), %rax
+	je	3f
+	jmp	script_failed
+1:	test	%rax, %rax
+	jz	5f
+	mov	%rax, STATE(STATE_MAPPER_TID)
+2:	cmp	$MINUS_ERRNO, %rax
+	ja	script_failed
+3:	add	$PE_SCRIPT_ENTRY, %rbx
+	jmp	pe_tramp_script
+4:	jmp	*%rdi
+5:	mov	SCRIPT_VALUE(%rbx), %rbx
+	jmp	pe_tramp_script
+script_failed: /* before state is mapped this is the end by SIGSEGV, which serves as well */
+	mov	%eax, STATE(STATE_RESULT)
+	movl	$PE_EXIT_FAILED, STATE(STATE_KIND)
+	movl	$1, STATE(STATE_EXIT_SEQ)
+	lock incl STATE(STATE_BELL)
+	WAKE	STATE(STATE_BELL)
+	mov	$1, %edi
+	mov	$NR_EXIT_GROUP, %eax
+	syscall
+	ud2
+
+/* ---- the process that clones the others -------------------------------------------------------- */
+
+	.globl	pe_tramp_nursery
+pe_tramp_nursery:
+	lea	CONST(CONST_CHILD_SCRIPT), %rbp
+	xor	%r12d, %r12d
+1:	mov	CTL(ZCTL_REQUEST), %edx
+	cmp	%r12d, %edx
+	jne	2f
+	SLEEP	CTL(ZCTL_REQUEST)
+	jmp	1b
+2:	inc	%r12d
+	mov	$CLONE_PARENT, %edi
+	xor	%esi, %esi
+	xor	%edx, %edx
+	xor	%r10d, %r10d
+	xor	%r8d, %r8d
+	mov	$NR_CLONE, %eax
+	syscall
+	test	%rax, %rax
+	jnz	3f
+	mov	%rbp, %rbx
+	jmp	pe_tramp_script
+3:	mov	%eax, STATE(ZSTATE_PID)
+	mov	%r12d, STATE(ZSTATE_DONE)
+	WAKE	STATE(ZSTATE_DONE)
+	jmp	1b
+
+	.globl	pe_tramp_end
+pe_tramp_end:
+	.org	base + PE_CODE_SIZE /* an error when the page is full */
+
+	.section .note.GNU-stack, "", @progbits

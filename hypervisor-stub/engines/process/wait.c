@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Letting a guest process go on, and waiting for its next exit: in stages, so that neither a short
+ * nor a long wait costs more than it must. First a few looks, then giving way (on one core the
+ * guest, or we, run next), then sleep.
+ *
+ * While we give way, nothing wakes us before the guest's time slice ends; so we do it only when no
+ * deadline is near, and a kick that comes then stops the guest itself.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hypervisor-stub/engines/process/process.h"
+
+#define REKICK_NS 60000u    /* a kick can fall into the trampoline, which ignores it */
+#define LOOK_NS   50000000u /* a sleep no longer than this: a guest that died cannot wake us */
+#define SLICE_NS  5000000u  /* about what the host gives a busy thread at once */
+
+void pe_go(struct pe_proc *p)
+{
+	pe_store(p->ctl, CTL_ANSWERED, p->seq);
+	if (atomic_load(&p->staged)) {
+		pthread_mutex_lock(&p->pd->lock);
+		if (p->tail != p->published) {
+			pe_order_publish(p, p->seq);
+			pthread_mutex_unlock(&p->pd->lock);
+			return;
+		}
+		pthread_mutex_unlock(&p->pd->lock);
+	}
+	/* A full barrier; pairs with the guest's between "I wait" and its last look at go. */
+	atomic_exchange(pe_word(p->state, STATE_GO), p->seq);
+	if (pe_load(p->state, STATE_WAITS))
+		pe_futex_wake(pe_word(p->state, STATE_GO), 1);
+}
+
+static void stop_guest(struct pe_proc *p)
+{
+	pe_store(p->ctl, CTL_PENDING, 1);
+	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
+}
+
+/* Sleeps until the process rings, a kick comes, or the time is up. */
+static void sleep_until(struct pe_vcpu *pv, struct pe_proc *p, uint32_t due, uint64_t until)
+{
+	uint32_t bell = pe_load(p->state, STATE_BELL);
+
+	pe_store(p->ctl, CTL_HV_WAITS, 1);
+	/* Full barriers here, in vcpu_kick() and before the guest looks whether we wait. */
+	atomic_store(&pv->sleeping, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (pe_load(p->state, STATE_EXIT_SEQ) != due && !atomic_load(&pv->kicked))
+		pe_futex_wait(pe_word(p->state, STATE_BELL), bell, until);
+	atomic_store(&pv->sleeping, false);
+	pe_store(p->ctl, CTL_HV_WAITS, 0);
+}
+
+static void give_way(struct pe_vcpu *pv)
+{
+	atomic_store(&pv->yielding, true);
+	if (!atomic_load(&pv->kicked))
+		sched_yield();
+	atomic_store(&pv->yielding, false);
+}
+
+bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
+{
+	const uint32_t due = p->seq + 1;
+	unsigned yields = pv->yields;
+	uint64_t next_kick = 0;
+	bool stop = false;
+
+	pe_go(p);
+	while (pe_load(p->state, STATE_EXIT_SEQ) != due) {
+		uint64_t now = pe_now(), deadline = hv_vcpu_deadline(pv->v), until;
+
+		if (!stop && (now >= deadline || atomic_load(&pv->kicked))) {
+			atomic_store(&pv->kicked, false);
+			stop = hv_vcpu_tick(pv->v);
+			continue;
+		}
+		if (stop && now >= next_kick) {
+			stop_guest(p);
+			next_kick = now + REKICK_NS;
+		}
+		if (yields && !stop && deadline - now > SLICE_NS) {
+			yields--;
+			give_way(pv);
+			continue;
+		}
+		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
+		sleep_until(pv, p, due, stop ? next_kick : until);
+		if (pe_now() >= now + LOOK_NS && pe_has_ended(p->pid))
+			return false;
+	}
+	p->seq = due;
+	pe_store(p->ctl, CTL_PENDING, 0);
+	return true;
+}
+
+void pe_vcpu_kick(struct hv_vcpu *v)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	if (!pv)
+		return;
+	/* Full barrier: we say so, then look what the vCPU's thread does; it does the reverse. */
+	atomic_store(&pv->kicked, true);
+	if (!atomic_load(&pv->sleeping) && !atomic_load(&pv->yielding))
+		return;
+	pthread_mutex_lock(&pv->kick_lock);
+	if (pv->current) {
+		if (atomic_load(&pv->yielding))
+			stop_guest(pv->current);
+		atomic_fetch_add(pe_word(pv->current->state, STATE_BELL), 1);
+		pe_futex_wake(pe_word(pv->current->state, STATE_BELL), 1);
+	}
+	pthread_mutex_unlock(&pv->kick_lock);
+}
