@@ -6,7 +6,7 @@
  * done, which is short of nr_extents when one could not be; the list is worked in order.
  *
  * Invariant: a domain never has more frames than its maximum reservation, and no frame leaves it
- * that is still mapped, granted or typed.
+ * while it is mapped, granted and in use, or typed.
  */
 #ifndef ABI_MEMORY_H
 #define ABI_MEMORY_H
@@ -23,7 +23,7 @@
 #define XENMEM_machphys_mfn_list        5  /* struct xen_machphys_mfn_list */
 #define XENMEM_populate_physmap         6  /* struct xen_memory_reservation: pfns in, mfns out */
 #define XENMEM_add_to_physmap           7  /* translated guests only */
-#define XENMEM_memory_map               9  /* struct xen_memory_map; returns 0 */
+#define XENMEM_memory_map               9  /* struct xen_memory_map; ENOSYS: all pages are RAM */
 #define XENMEM_machine_memory_map       10 /* privileged */
 #define XENMEM_exchange                 11 /* struct xen_memory_exchange */
 #define XENMEM_machphys_mapping         12 /* struct xen_machphys_mapping */
@@ -33,7 +33,7 @@
 #define XENMEM_set_pod_target           16 /* hardware VMs only */
 #define XENMEM_get_pod_target           17 /* hardware VMs only */
 #define XENMEM_add_to_physmap_batch     23 /* translated guests only */
-#define XENMEM_machphys_compat_mfn_list 25 /* 32-bit guests only */
+#define XENMEM_machphys_compat_mfn_list 25 /* struct xen_machphys_mfn_list; for 32-bit guests */
 #define XENMEM_get_vnumainfo            26 /* no NUMA: EOPNOTSUPP */
 #define XENMEM_acquire_resource         28 /* privileged */
 
@@ -52,8 +52,8 @@
 /*
  * increase_reservation  extent_start receives the first mfn of each new extent; the frames are in no
  *                       pfn's place
- * decrease_reservation  extent_start lists the first mfn of each extent to give back; those frames
- *                       must be mapped nowhere
+ * decrease_reservation  extent_start lists the first mfn of each extent to give back; a frame leaves
+ *                       when its last use ends
  * populate_physmap      extent_start lists pfns and receives mfns; the machine-to-physical entries
  *                       are set
  */
@@ -83,7 +83,7 @@ struct xen_memory_domain {
 	domid_t domid; /* in: DOMID_SELF */
 };
 
-/* The frames of the machine-to-physical table, one for each 2 MiB of it. */
+/* The frames of the machine-to-physical table, one for each 2 MiB of it; 0 where there is none. */
 struct xen_machphys_mfn_list {
 	unsigned int max_extents;                 /* in: room in the list */
 	XEN_GUEST_HANDLE(xen_pfn_t) extent_start; /* out */

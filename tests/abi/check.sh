@@ -420,6 +420,38 @@ part_reverse() {
 
 # ---- docs ------------------------------------------------------------------------------------
 
+# The table of hypercalls: | number | `name` | `header` | `wrapper` | `file` | tests |
+index() {
+	top=$here/../..
+	awk '/^## / { on = $0 ~ /^## Hypercalls/ }
+		on && /^\| [0-9]+ \| `/ { gsub(/[`,]/, ""); gsub(/ *\| */, "|"); print substr($0, 2, length($0) - 2) }' \
+		"$root/abi/README.md" >"$out/index"
+	: >"$out/index.wrong"
+	while IFS='|' read -r number name header wrapper file tests; do
+		grep -q -x "__HYPERVISOR_$name $number" "$out/ours.values" || echo "$name is not number $number"
+		case $wrapper in
+		-) ;;
+		*/*) [ -e "$top/$wrapper" ] || echo "$name: there is no $wrapper" ;;
+		*) grep -q -w "$wrapper" "$top/pvops/hypercall.h" || echo "$name: pvops/hypercall.h has no $wrapper" ;;
+		esac
+		grep -q "^int64_t hv_do_$name(" "$top/hypervisor-stub/core/$file" 2>/dev/null ||
+			echo "$name: hypervisor-stub/core/$file does not define hv_do_$name"
+		for t in $tests; do
+			[ "$t" = - ] && continue
+			case $t in selftest/*) f=$top/tests/guests/$t ;; *) f=$top/tests/$t ;; esac
+			grep -q -E "(pv_hc|hv_do|__HYPERVISOR)_$name\\b" "$f" 2>/dev/null || echo "$name: $t does not test it"
+		done
+	done <"$out/index" >"$out/index.wrong"
+	# Every number that we define is in the table or among the calls that are not supported.
+	awk '/^__HYPERVISOR_[a-z]/ { print substr($1, 14) }' "$out/ours.values" | while read -r n; do
+		grep -q "^[0-9]*|$n|" "$out/index" || grep -q "^| .*\`__HYPERVISOR_$n\`.* |" "$root/abi/README.md" ||
+			echo "__HYPERVISOR_$n is neither in the table of hypercalls nor among those not supported"
+	done >>"$out/index.wrong"
+	fail_lines "$out/index.wrong" "abi/README.md: "
+	[ -s "$out/index.wrong" ] || pass "$(count "$out/index")"
+	echo "abi: $(count "$out/index") hypercalls of abi/README.md have their handler, wrapper and tests where it says"
+}
+
 part_docs() {
 	page=$root/docs/abi.md
 	awk '$1 == "object" { print $2 }' "$out/ours.names" >"$out/objects"
@@ -484,6 +516,7 @@ part_docs() {
 		[ -e "$here/../../$f" ] || echo "$f"
 	done >"$out/docs.gone"
 	fail_lines "$out/docs.gone" "abi/README.md names a file that does not exist: "
+	index
 	echo "abi: $(count "$out/docs.told") sizes, offsets and numbers in docs/abi.md are those of the headers"
 }
 
