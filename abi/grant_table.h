@@ -101,7 +101,7 @@
 #define GNTST_bad_domain        (-2) /* no such domain */
 #define GNTST_bad_gntref        (-3) /* reference beyond the table */
 #define GNTST_bad_handle        (-4) /* not a mapping of the caller's */
-#define GNTST_bad_virt_addr     (-5) /* host_addr cannot be mapped at */
+#define GNTST_bad_virt_addr     (-5) /* the list of frames cannot be written */
 #define GNTST_bad_dev_addr      (-6)
 #define GNTST_no_device_space   (-7)
 #define GNTST_permission_denied (-8)  /* another domain's table or frame */
