@@ -13,6 +13,9 @@
 #include "pvops/mmu.h"
 #include "pvops/pv_ops.h"
 #include "pvops/time.h"
+#include "pvops/traps.h"
+
+#define CR4_OSXSAVE 0x40000
 
 /* ---- cpu ---- */
 
@@ -46,18 +49,32 @@ static void xen_set_user_gs_base(uint64_t base)
 	pv_hc_set_segment_base(SEGBASE_GS_USER, base);
 }
 
-/* Privileged, and emulated by the hypervisor: it traps. */
+/*
+ * Both instructions are privileged and emulated. The hypervisor wants CR4.OSXSAVE set first, and
+ * answers with a trap when it does not know a state: then the old mask stays.
+ */
 static int xen_set_xcr0(uint64_t mask)
 {
+	int ok = 1;
+
 #ifndef PV_HOSTED_TEST
-	__asm__ volatile("xsetbv"
-	                 :
-	                 : "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)), "c"(0)
-	                 : "memory");
+	uint64_t tmp;
+
+	__asm__ volatile("1: mov %%cr4, %[tmp]\n"
+	                 "or %[osxsave], %[tmp]\n"
+	                 "2: mov %[tmp], %%cr4\n"
+	                 "3: xsetbv\n"
+	                 "jmp 5f\n"
+	                 "4: xor %[ok], %[ok]\n"
+	                 "5:\n" PV_EXTABLE("1b", "4b") PV_EXTABLE("2b", "4b") PV_EXTABLE("3b", "4b")
+	                 : [ok] "+r"(ok), [tmp] "=&r"(tmp)
+	                 : [osxsave] "i"(CR4_OSXSAVE), "a"((uint32_t)mask),
+	                   "d"((uint32_t)(mask >> 32)), "c"(0)
+	                 : "memory", "cc");
 #else
 	(void)mask;
 #endif
-	return 0;
+	return ok ? 0 : -XEN_EINVAL;
 }
 
 static void xen_shutdown(unsigned int reason)

@@ -17,13 +17,15 @@
 #include "pvops/lib/format.h"
 #include "pvops/mmu.h"
 
-extern const struct st_family st_family_start, st_family_hypercall, st_family_traps,
-	st_family_evtchn, st_family_time, st_family_sched;
+/* In the order in which they run: what later ones rely on comes first. */
+#define FAMILIES(x)     x(start) x(hypercall) x(traps) x(evtchn) x(time) x(sched) x(priv) x(fp)
 
-static const struct st_family *const families[] = {
-	&st_family_start,  &st_family_hypercall, &st_family_traps,
-	&st_family_evtchn, &st_family_time,      &st_family_sched,
-};
+#define DECLARE(family) extern const struct st_family st_family_##family;
+#define LIST(family)    &st_family_##family,
+
+FAMILIES(DECLARE)
+
+static const struct st_family *const families[] = { FAMILIES(LIST) };
 
 enum verdict { PASS, FAIL, SKIP };
 
