@@ -116,7 +116,7 @@ static void reap(pid_t pid)
 		continue;
 }
 
-/* Waits until the word is not `old`, or pid ends. */
+/* Waits until the word, which is woken when it changes, is not `old`; false when pid ends first. */
 static bool wait_for_change(_Atomic uint32_t *word, uint32_t old, pid_t pid)
 {
 	uint64_t end = pe_now() + BORN_WITHIN_NS;
@@ -124,9 +124,9 @@ static bool wait_for_change(_Atomic uint32_t *word, uint32_t old, pid_t pid)
 	while (atomic_load(word) == old) {
 		uint64_t now = pe_now();
 
-		if (now >= end || pe_has_ended(pid))
-			return false;
 		pe_futex_wait(word, old, now + 20000000);
+		if (atomic_load(word) == old && (now >= end || pe_has_ended(pid)))
+			return false;
 	}
 	return true;
 }
@@ -180,7 +180,7 @@ static int create(struct pe_domain *pd)
 	pid = clone_into(pd, p->slot);
 	if (pid > 0) {
 		p->pid = pid;
-		if (!wait_for_change(pe_word(p->state, STATE_EXIT_SEQ), 0, pid) ||
+		if (!wait_for_change(pe_word(p->state, STATE_BELL), 0, pid) ||
 		    pe_load(p->state, STATE_KIND) != PE_EXIT_READY) {
 			reap(pid);
 			pid = -EAGAIN;
@@ -195,6 +195,7 @@ static int create(struct pe_domain *pd)
 		return pid;
 	}
 	p->seq = 1;
+	pe_store(p->ctl, CTL_HV_WAITS, 0);
 	p->mapper_tid = (pid_t)pe_load64(p->state, STATE_MAPPER_TID);
 	p->fs_base = p->gs_base = ~UINT64_C(0);
 	p->next = pd->spare;

@@ -102,6 +102,7 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	           window && v->info_offset < HV_PAGE_SIZE - 64 ? PE_WINDOW + v->info_offset : 0);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
 	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
+	pe_store(p->ctl, CTL_YIELDS, pv->yields);
 }
 
 static void enter(struct pe_vcpu *pv, struct pe_proc *p)
