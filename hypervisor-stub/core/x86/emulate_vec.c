@@ -83,6 +83,7 @@ static const struct vec_move moves[] = {
 struct move {
 	const struct vec_move *m;
 	unsigned len;  /* bytes of memory */
+	unsigned nr;   /* register */
 	unsigned elem; /* bytes of one mask element; 0: no mask */
 	uint64_t mask; /* one bit per element */
 	enum x86_vec_kind kind;
@@ -182,12 +183,14 @@ static enum x86_result write_runs(struct x86_work *w, const struct move *v, cons
 	return rc;
 }
 
+/* A move whose mask leaves no element is not held to its alignment (so does an AMD Zen 5). */
 static enum x86_result check_alignment(struct x86_work *w, const struct move *v)
 {
+	unsigned at = 0, len;
 	uint64_t addr = 0;
 	enum x86_result rc = X86_DONE;
 
-	if (!(v->m->flags & V_ALIGN))
+	if (!(v->m->flags & V_ALIGN) || (v->elem && !next_run(v, &at, &len)))
 		return X86_DONE;
 	rc = x86_linear(w, w->insn->seg, x86_ea(w), 1, X86_READ, &addr);
 	if (rc == X86_DONE && addr % v->len)
@@ -200,7 +203,7 @@ static enum x86_result load_old(struct x86_work *w, const struct move *v, uint8_
                                 unsigned width)
 {
 	bool merges_half = v->m->flags & (V_LOW | V_HIGH);
-	unsigned nr = w->insn->reg;
+	unsigned nr = v->nr;
 
 	memset(buf, 0, 64);
 	if (merges_half && w->insn->encoding != X86_ENC_LEGACY)
@@ -229,7 +232,7 @@ static enum x86_result load(struct x86_work *w, const struct move *v)
 	} else {
 		memcpy(value + (v->m->flags & V_HIGH ? 8 : 0), fresh, v->len);
 	}
-	return w->emu->ops->set_vec(w->emu, v->kind, w->insn->reg, value, width,
+	return w->emu->ops->set_vec(w->emu, v->kind, v->nr, value, width,
 	                            w->insn->encoding != X86_ENC_LEGACY);
 }
 
@@ -237,8 +240,7 @@ static enum x86_result store(struct x86_work *w, const struct move *v)
 {
 	unsigned first = v->m->flags & V_HIGH ? 8 : 0;
 	uint8_t value[64] = { 0 };
-	enum x86_result rc = w->emu->ops->get_vec(w->emu, v->kind, w->insn->reg, value,
-	                                          first + v->len);
+	enum x86_result rc = w->emu->ops->get_vec(w->emu, v->kind, v->nr, value, first + v->len);
 
 	return rc == X86_DONE ? write_runs(w, v, value + first) : rc;
 }
@@ -258,7 +260,7 @@ static enum x86_result load_mask(struct x86_work *w, struct move *v)
 
 enum x86_result x86_do_vec(struct x86_work *w)
 {
-	struct move v = { .m = find_move(w->insn), .kind = X86_VEC_XMM };
+	struct move v = { .m = find_move(w->insn), .kind = X86_VEC_XMM, .nr = w->insn->reg };
 	enum x86_result rc;
 
 	if (!v.m || !w->insn->has_mem || !w->emu->ops->get_vec || !w->emu->ops->set_vec)
@@ -266,8 +268,10 @@ enum x86_result x86_do_vec(struct x86_work *w)
 	if (is_malformed(w->insn, v.m))
 		return x86_raise(w->emu, X86_VECTOR_UD);
 	v.len = memory_length(w->insn, v.m);
-	if (v.m->flags & V_MM)
+	if (v.m->flags & V_MM) {
 		v.kind = X86_VEC_MM;
+		v.nr &= 7;
+	}
 	rc = load_mask(w, &v);
 	if (rc == X86_DONE)
 		rc = check_alignment(w, &v);
