@@ -40,6 +40,10 @@ known_interface=0x00040e00
 
 rm -rf "$out"
 mkdir -p "$out" || exit 2
+# Generated sources name each other: by absolute paths, wherever we were started.
+out=$(cd "$out" && pwd)
+root=$(cd "$root" && pwd)
+here=$(cd "$here" && pwd)
 passed=0
 failed=0
 skipped=0

@@ -38,7 +38,9 @@ static union {
 
 static void numbers(void)
 {
-	static const unsigned int sample[] = { 0, 1, 2, 3, 7, 8, 255, 256, 4095, 65537, 0x80000000u };
+	static const unsigned int sample[] = {
+		0, 1, 2, 3, 7, 8, 255, 256, 4095, 65537, 0x80000000u
+	};
 	for (size_t i = 0; i < sizeof(sample) / sizeof(sample[0]); i++) {
 		unsigned int x = sample[i];
 		SHOW(x);

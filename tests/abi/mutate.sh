@@ -21,6 +21,7 @@ skipped=0
 
 rm -rf "$out"
 mkdir -p "$out" || exit 2
+out=$(cd "$out" && pwd)
 
 fresh() {
 	rm -rf "$out/copy"
