@@ -329,7 +329,6 @@ int hv_build_pv(struct hv_domain *d, const struct hv_build_request *rq, struct h
 		out->console_mfn = frame_of(b, b->l.console.n);
 		out->store_mfn = frame_of(b, b->l.store.n);
 		d->vcpu[0]->is_initialised = true;
-		d->vcpu[0]->is_up = true;
 	}
 	hv_domain_unlock(d);
 	if (rc)
