@@ -130,10 +130,8 @@ int xs_op_rm(struct xs_view *v, const char *path)
 		return rc;
 	if (!parent_len)
 		return -EINVAL;
-	rc = note(v, path, parent_len, XS_TRACE_READ);
-	if (!rc)
-		rc = xs_tree_remove(v->tree, path, v->gen);
-	return rc ? rc : note_changed(v, path, XS_TRACE_BELOW | XS_TRACE_REMOVED);
+	rc = xs_tree_remove(v->tree, path, v->gen);
+	return rc ? rc : note_changed(v, path, XS_TRACE_REMOVED);
 }
 
 int xs_op_set_perms(struct xs_view *v, const char *path, const struct xs_perm *entries, unsigned nr)

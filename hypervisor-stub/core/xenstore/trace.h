@@ -13,9 +13,8 @@
 
 enum {
 	XS_TRACE_READ = 1,    /* depends on the node's value, permissions or list of children */
-	XS_TRACE_BELOW = 2,   /* depends on the whole subtree */
-	XS_TRACE_CHANGED = 4, /* created, written, removed, or permissions set */
-	XS_TRACE_REMOVED = 8, /* removed with all below it, if only for a while */
+	XS_TRACE_CHANGED = 2, /* created, written, removed, or permissions set */
+	XS_TRACE_REMOVED = 4, /* removed with all below it, if only for a while */
 };
 
 struct xs_trace_entry {

@@ -3,8 +3,9 @@
  * Transactions: a version of the tree of their own, put back as a whole or not at all.
  *
  * A transaction sees the store as it was when it began, and its own changes. It is committed if
- * every node that it depended on is still as it was then; the generation numbers tell. One that
- * changed nothing is always committed: all that it read was true at one time.
+ * every node that it looked at is still as it was then; the generation numbers tell. That no node is
+ * changed by it and by others is for the merge (tree_merge.c) to see, removed subtrees included. A
+ * transaction that changed nothing is always committed: all that it read was true at one time.
  */
 #include "hypervisor-stub/core/xenstore/store.h"
 
@@ -69,21 +70,19 @@ void xs_tx_end(struct xs_conn *conn, struct xs_tx *tx)
 	free(tx);
 }
 
-/* Does a node that the transaction depends on differ from what it saw? */
+/* Does a node that the transaction looked at differ from what it saw? */
 static bool has_changed(const struct xs_tx *tx, const struct xs_tree *now,
                         const struct xs_trace_entry *e)
 {
 	const struct xs_node *was, *is;
 
-	if (!(e->flags & (XS_TRACE_READ | XS_TRACE_BELOW)))
+	if (!(e->flags & XS_TRACE_READ))
 		return false;
 	was = xs_tree_find(&tx->base, e->path);
 	is = xs_tree_find(now, e->path);
 	if (was == is)
 		return false;
-	if (!was || !is)
-		return true;
-	return e->flags & XS_TRACE_BELOW ? was->below != is->below : was->gen != is->gen;
+	return !was || !is || was->gen != is->gen;
 }
 
 static bool has_conflict(const struct xs_tx *tx, const struct xs_tree *now)
