@@ -82,6 +82,9 @@
 #define CTL_XMASK     0x050 /* u32, u32: eax and edx of xsave and xrstor */
 #define CTL_USE_TSC   0x058 /* u32: the trampoline may execute rdtsc */
 #define CTL_ACK       0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
+#define CTL_CS        0x068 /* u32, u32: selectors that an iret in place may name */
+#define CTL_SS        0x06c
+#define CTL_IOPL      0x070 /* u32, u32: flags of such an iret must be so, in these bits */
 #define CTL_REGS      0x080 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000

@@ -88,18 +88,29 @@ static uint32_t put_regs(const struct hv_vcpu *v, struct pe_proc *p)
 	return action;
 }
 
-/* What the trampoline may answer without us. */
+/* Whether the trampoline may answer anything without us. */
+static bool in_place_allowed(const struct hv_vcpu *v, const struct pe_proc *p)
+{
+	const struct hv_tracer *tracer = v->domain->machine->tracer;
+
+	/* An iret also ends an NMI, which the core keeps account of. */
+	return v->in_kernel && !p->is_user && !(tracer && tracer->every_call) &&
+	       !v->traps.nmi_pending && !v->traps.in_nmi;
+}
+
 static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	const struct hv_vcpu *v = pv->v;
-	const struct hv_tracer *tracer = v->domain->machine->tracer;
-	bool window = !p->is_user && hv_mfn_same(p->window, v->info_mfn);
+	bool window = !p->is_user && hv_mfn_same(p->window, v->info_mfn) &&
+	              v->info_offset <= HV_PAGE_SIZE - sizeof(struct vcpu_info);
+	bool iopl = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1;
 
-	pe_store(p->ctl, CTL_IN_PLACE,
-	         v->in_kernel && !p->is_user && !(tracer && tracer->every_call) &&
-	                 !v->traps.nmi_pending);
-	pe_store64(p->ctl, CTL_INFO,
-	           window && v->info_offset < HV_PAGE_SIZE - 64 ? PE_WINDOW + v->info_offset : 0);
+	pe_store(p->ctl, CTL_IN_PLACE, in_place_allowed(v, p));
+	pe_store64(p->ctl, CTL_INFO, window ? PE_WINDOW + v->info_offset : 0);
+	pe_store(p->ctl, CTL_CS, v->regs.cs | 3);
+	pe_store(p->ctl, CTL_SS, v->regs.ss | 3);
+	pe_store(p->ctl, CTL_IOPL, v->traps.iopl << 12);
+	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
 	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
 	pe_store(p->ctl, CTL_YIELDS, pv->yields);

@@ -190,10 +190,17 @@ iret_in_place:
 touch_iret:
 	cmpq	$0, 24(%r11) /* flags */
 	jne	slow_iret
-	mov	40(%r11), %rcx /* cs */
-	and	$3, %ecx
-	cmp	$3, %ecx
+	movzwl	40(%r11), %ecx /* cs: ring 3 is user mode, else the selector in use */
+	mov	%ecx, %eax
+	or	$3, %eax
+	cmp	%eax, %ecx
 	je	slow_iret
+	cmp	%eax, CTL(CTL_CS)
+	jne	slow_iret
+	movzwl	64(%r11), %eax /* ss */
+	or	$3, %eax
+	cmp	%eax, CTL(CTL_SS)
+	jne	slow_iret
 	mov	32(%r11), %rcx /* rip */
 	mov	%rcx, STATE(STATE_SCRATCH)
 	shr	$47, %rcx
@@ -203,6 +210,10 @@ touch_iret:
 	mov	48(%r11), %rcx /* rflags */
 	mov	%rcx, STATE(STATE_SCRATCH + 8)
 	test	$~FLAGS_PLAIN, %rcx
+	jnz	slow_iret
+	mov	%ecx, %eax
+	xor	CTL(CTL_IOPL), %eax
+	test	%eax, CTL(CTL_IOPL + 4)
 	jnz	slow_iret
 	mov	CTL(CTL_INFO), %rax
 	test	%rax, %rax
