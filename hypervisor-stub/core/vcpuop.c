@@ -173,7 +173,7 @@ int hv_vcpu_bring_up(struct hv_vcpu *v)
 {
 	int rc = 0;
 
-	if (atomic_load(&v->is_up) || atomic_load(&v->domain->ending))
+	if ((v->has_thread && atomic_load(&v->is_up)) || atomic_load(&v->domain->ending))
 		return 0;
 	atomic_store(&v->sched.woken_ns, hv_time_now(v->domain->machine));
 	atomic_store(&v->is_up, true);
