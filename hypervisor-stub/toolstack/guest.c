@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "hypervisor-stub/core/elf.h"
+#include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/toolstack/guest.h"
 
 #define MAX_KERNEL  (UINT64_C(1) << 30)
@@ -16,6 +18,7 @@
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+/* The name that was given, or the kernel's file name with what a name cannot have replaced. */
 static void choose_name(struct guest *g)
 {
 	const char *name = g->config->name, *slash = strrchr(g->config->kernel, '/');
@@ -23,6 +26,10 @@ static void choose_name(struct guest *g)
 	if (!name)
 		name = slash && slash[1] ? slash + 1 : g->config->kernel;
 	snprintf(g->name, sizeof(g->name), "%s", name);
+	for (char *c = g->name; *c; c++) {
+		if (!strchr(OPTIONS_NAME_CHARS, *c))
+			*c = '_';
+	}
 }
 
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
@@ -97,10 +104,21 @@ static void on_console_event(void *arg)
 		tell(g, GUEST_INPUT_ROOM);
 }
 
-/* Nobody answers on the xenstore ring. */
+/* The guest rang the store's port. */
 static void on_store_event(void *arg)
 {
-	(void)arg;
+	struct guest *g = arg;
+	struct xs_conn *conn = __atomic_load_n(&g->store_conn, __ATOMIC_ACQUIRE);
+
+	if (conn)
+		xs_guest_event(conn);
+}
+
+static void notify_store(void *arg)
+{
+	struct guest *g = arg;
+
+	hv_evtchn_notify_guest(g->d, g->store_port);
 }
 
 static void notify_console(void *arg)
@@ -144,17 +162,82 @@ size_t guest_type(struct guest *g, const void *bytes, size_t len)
 
 /* ---- the domain ----------------------------------------------------------------------------- */
 
-static int connect_console(struct guest *g, const struct hv_built *built)
+/*
+ * The two pages that we write to stay writable pages of the guest for as long as we do: like the
+ * mappings of Xen's own tools, we hold a type and a reference.
+ */
+static int hold_pages(struct guest *g)
 {
-	struct be_host host = { .notify = notify_console, .complain = complain, .arg = g };
-	struct xencons_interface *ring;
+	int rc;
 
 	hv_domain_lock(g->d);
-	ring = hv_frame_ptr(g->d, built->console_mfn);
+	rc = hv_type_get(g->d, g->built.console_mfn, HV_TYPE_WRITABLE);
+	if (!rc) {
+		rc = hv_type_get(g->d, g->built.store_mfn, HV_TYPE_WRITABLE);
+		if (rc)
+			hv_type_put(g->d, g->built.console_mfn);
+	}
 	hv_domain_unlock(g->d);
-	HV_ASSERT(ring != NULL);
-	g->console = consback_open(ring, &host, to_outlet, g->outlet);
+	g->holds_pages = rc == 0;
+	return rc;
+}
+
+static void drop_pages(struct guest *g)
+{
+	if (!g->holds_pages)
+		return;
+	hv_domain_lock(g->d);
+	hv_type_put(g->d, g->built.console_mfn);
+	hv_type_put(g->d, g->built.store_mfn);
+	hv_domain_unlock(g->d);
+	g->holds_pages = false;
+}
+
+static void *page_of(struct guest *g, mfn_t mfn)
+{
+	void *page;
+
+	hv_domain_lock(g->d);
+	page = hv_frame_ptr(g->d, mfn);
+	hv_domain_unlock(g->d);
+	HV_ASSERT(page != NULL);
+	return page;
+}
+
+static int connect_console(struct guest *g)
+{
+	struct be_host host = { .notify = notify_console, .complain = complain, .arg = g };
+
+	g->console = consback_open(page_of(g, g->built.console_mfn), &host, to_outlet, g->outlet);
 	return g->console ? 0 : -ENOMEM;
+}
+
+static int connect_store(struct guest *g)
+{
+	uint64_t kib = g->d->mem.tot_pages * (HV_PAGE_SIZE / 1024);
+	struct xs_domain_info info = {
+		.domid = g->d->domid,
+		.name = g->name,
+		.memory_kib = kib,
+		.max_memory_kib = g->d->mem.max_pages * (HV_PAGE_SIZE / 1024),
+		.nr_vcpus = g->d->nr_vcpus,
+		.max_vcpus = g->d->nr_vcpus,
+		.store_mfn = g->built.store_mfn.n,
+		.console_mfn = g->built.console_mfn.n,
+		.store_port = g->store_port,
+		.console_port = g->console_port,
+	};
+	struct xs_conn *conn;
+	int rc;
+
+	memcpy(info.uuid, g->d->uuid, sizeof(info.uuid));
+	rc = xs_domain_populate(g->store, &info);
+	if (!rc)
+		rc = xs_introduce(g->store, g->d->domid, page_of(g, g->built.store_mfn),
+		                  notify_store, g, &conn);
+	if (!rc)
+		__atomic_store_n(&g->store_conn, conn, __ATOMIC_RELEASE);
+	return rc;
 }
 
 /* Ports in the order in which Xen's toolstack makes them: xenstore 1, console 2. */
@@ -177,21 +260,34 @@ static int build(struct guest *g, char *why, size_t why_len)
 		.ramdisk_len = g->ramdisk.len,
 		.cmdline = g->config->cmdline,
 	};
-	struct hv_built built;
 	int rc = make_ports(g);
 
 	if (rc)
 		return hv_why(why, why_len, rc, "%s: no event channels (%d)", g->name, rc);
 	rq.console_port = g->console_port;
 	rq.store_port = g->store_port;
-	rc = hv_build_pv(g->d, &rq, &built, why, why_len);
+	rc = hv_build_pv(g->d, &rq, &g->built, why, why_len);
 	if (rc)
 		return rc;
-	rc = connect_console(g, &built);
+	rc = hold_pages(g);
+	if (!rc)
+		rc = connect_console(g);
+	if (!rc)
+		rc = connect_store(g);
 	return rc ? hv_why(why, why_len, rc, "%s: out of memory", g->name) : 0;
 }
 
-int guest_build(struct guest *g, struct hv_machine *m, char *why, size_t why_len)
+/* A random one, as version 4 of RFC 4122 has it. */
+static void make_uuid(uint8_t uuid[16])
+{
+	if (getrandom(uuid, 16, GRND_NONBLOCK) != 16)
+		memset(uuid, 0, 16);
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, char *why,
+                size_t why_len)
 {
 	struct hv_domain_config dc = {
 		.name = g->name,
@@ -209,6 +305,8 @@ int guest_build(struct guest *g, struct hv_machine *m, char *why, size_t why_len
 			g->name, (unsigned long long)(g->config->memory >> 20), g->config->vcpus,
 			strerror(-rc));
 	}
+	g->store = store;
+	make_uuid(g->d->uuid);
 	g->d->on_end = on_end;
 	g->d->on_end_arg = g;
 	atomic_store(&g->news, 0);
@@ -226,16 +324,22 @@ int guest_start(struct guest *g)
 
 void guest_destroy(struct guest *g)
 {
+	if (!g->d)
+		return;
 	if (g->console_port)
 		hv_evtchn_close_host(g->d, g->console_port);
 	if (g->store_port)
 		hv_evtchn_close_host(g->d, g->store_port);
 	g->console_port = g->store_port = 0;
-	/* After its port: no event is under way and none will come. */
+	/* After their ports: no event is under way and none will come. */
 	if (g->console)
 		consback_close(g->console);
 	g->console = NULL;
-	if (g->d)
-		hv_domain_destroy(g->d);
+	if (g->store_conn)
+		xs_release(g->store, g->d->domid);
+	g->store_conn = NULL;
+	xs_domain_forget(g->store, g->d->domid);
+	drop_pages(g);
+	hv_domain_destroy(g->d);
 	g->d = NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "backends/consback.h"
 #include "hypervisor-stub/core/build.h"
+#include "hypervisor-stub/core/xenstore/xenstore.h"
 #include "hypervisor-stub/toolstack/file.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/outlet.h"
@@ -29,9 +30,13 @@ struct guest {
 	struct file kernel, ramdisk;
 
 	struct hv_domain *d; /* NULL while there is none */
+	struct hv_built built;
 	struct consback *console;
 	struct outlet *outlet;
+	struct xs_store *store; /* the machine's */
+	struct xs_conn *store_conn;
 	evtchn_port_t console_port, store_port;
+	bool holds_pages; /* console and store page stay what they are */
 
 	int news_fd;
 	atomic_uint news;        /* GUEST_* */
@@ -44,7 +49,8 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 void guest_unload(struct guest *g);
 
 /* The domain, built but not running. Returns 0 or a negative errno with a sentence in why. */
-int guest_build(struct guest *g, struct hv_machine *m, char *why, size_t why_len);
+int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, char *why,
+                size_t why_len);
 /* Returns 0 or a negative errno. */
 int guest_start(struct guest *g);
 /* Ends it when it still runs, and gives everything of guest_build() back. */

@@ -140,14 +140,11 @@ static int set_vcpus(struct parse *p, const char *text)
 	return 0;
 }
 
-/* As xl: what a name may look like, so that it can stand in paths and on command lines. */
 static int set_name(struct parse *p, const char *text)
 {
-	static const char ok[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+";
 	size_t len = strlen(text);
 
-	if (len == 0 || len > 63 || strspn(text, ok) != len)
+	if (len == 0 || len > 63 || strspn(text, OPTIONS_NAME_CHARS) != len)
 		return refuse(p,
 		              "--name: '%s' cannot be a name; use 1 to 63 of a-z A-Z 0-9 - _ . : +",
 		              text);

@@ -12,6 +12,9 @@
 
 enum verb { VERB_HELP, VERB_RUN_HELP, VERB_VERSION, VERB_RUN };
 
+/* As xl: what a name may be made of, so that it can stand in paths and on command lines. */
+#define OPTIONS_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+"
+
 /* What one domain is made of and what becomes of it. Strings belong to whoever filled it. */
 struct guest_config {
 	const char *name; /* NULL: from the kernel's file name */

@@ -32,6 +32,7 @@
 struct run {
 	const struct options *o;
 	struct hv_machine *m;
+	struct xs_store *store;
 	struct loop loop;
 	struct outlet outlet;
 	struct guest guest;
@@ -253,7 +254,7 @@ static const struct hv_engine *find_engine(struct run *r)
 /* Runs the guest from its first instruction to its end, or until somebody cuts it short. */
 static int run_once(struct run *r)
 {
-	if (guest_build(&r->guest, r->m, r->why, sizeof(r->why)))
+	if (guest_build(&r->guest, r->m, r->store, r->why, sizeof(r->why)))
 		return STATUS_USAGE;
 	r->flushing = false;
 	r->typed_len = 0;
@@ -322,6 +323,37 @@ static void unwatch(struct run *r)
 		close(r->timer_fd);
 }
 
+static int make_machine(struct run *r, const struct hv_engine *engine)
+{
+	int rc = hv_machine_create(&r->m, engine, r->o->guest.memory >> HV_PAGE_SHIFT);
+
+	if (rc)
+		return rc;
+	r->m->tracer = observe_tracer(&r->observe);
+	rc = xs_store_create(&r->store, NULL);
+	if (rc)
+		hv_machine_destroy(r->m);
+	return rc;
+}
+
+static void run_on_terminal(struct run *r)
+{
+	int rc = watch(r);
+
+	if (rc) {
+		hv_why(r->why, sizeof(r->why), 0,
+		       "descriptors are short: %s; allow more (ulimit -n)", strerror(-rc));
+		r->status = STATUS_OURS;
+	} else {
+		r->in_is_tty = isatty(STDIN_FILENO);
+		terminal_enter(STDIN_FILENO);
+		hv_console_set_sink(emergency_output, r);
+		run_to_the_end(r);
+		terminal_leave();
+	}
+	unwatch(r);
+}
+
 static int with_machine(struct run *r)
 {
 	const struct hv_engine *engine = find_engine(r);
@@ -329,27 +361,15 @@ static int with_machine(struct run *r)
 
 	if (!engine)
 		return STATUS_USAGE;
-	rc = hv_machine_create(&r->m, engine, r->o->guest.memory >> HV_PAGE_SHIFT);
+	rc = make_machine(r, engine);
 	if (rc) {
 		hv_why(r->why, sizeof(r->why), 0,
 		       "no machine of %llu MiB can be made: %s; give it less or free some memory",
 		       (unsigned long long)(r->o->guest.memory >> 20), strerror(-rc));
 		return STATUS_USAGE;
 	}
-	r->m->tracer = observe_tracer(&r->observe);
-	r->in_is_tty = isatty(STDIN_FILENO);
-	rc = watch(r);
-	if (rc) {
-		hv_why(r->why, sizeof(r->why), 0,
-		       "descriptors are short: %s; allow more (ulimit -n)", strerror(-rc));
-		r->status = STATUS_OURS;
-	} else {
-		terminal_enter(STDIN_FILENO);
-		hv_console_set_sink(emergency_output, r);
-		run_to_the_end(r);
-		terminal_leave();
-	}
-	unwatch(r);
+	run_on_terminal(r);
+	xs_store_destroy(r->store);
 	hv_machine_destroy(r->m);
 	return r->status;
 }

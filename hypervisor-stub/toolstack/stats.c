@@ -48,20 +48,29 @@ static int by_time(const void *a, const void *b)
 	return x->in_place > y->in_place ? -1 : x->in_place < y->in_place;
 }
 
+static void add_to_row(struct row *r, const struct stats *s, unsigned nr)
+{
+	r->count += atomic_load(&s->call[nr].count);
+	r->ns += atomic_load(&s->call[nr].ns);
+	r->in_place += nr < HV_NR_HYPERCALLS ? s->in_place[nr] : 0;
+}
+
+/* A row for each name that was called, one for all numbers without a name. */
 static unsigned make_rows(const struct stats *s, struct row rows[HV_NR_HYPERCALLS + 1])
 {
+	struct row nameless = { .name = "(unknown)" };
 	unsigned n = 0;
 
 	for (unsigned nr = 0; nr <= HV_NR_HYPERCALLS; nr++) {
 		const struct hv_hypercall *h = hv_hypercall_lookup(nr);
-		struct row r = { .name = h ? h->name : "(unknown)" };
+		struct row r = { .name = h ? h->name : NULL };
 
-		r.count = atomic_load(&s->call[nr].count);
-		r.ns = atomic_load(&s->call[nr].ns);
-		r.in_place = nr < HV_NR_HYPERCALLS ? s->in_place[nr] : 0;
+		add_to_row(h ? &r : &nameless, s, nr);
 		if (r.count || r.in_place)
 			rows[n++] = r;
 	}
+	if (nameless.count)
+		rows[n++] = nameless;
 	qsort(rows, n, sizeof(rows[0]), by_time);
 	return n;
 }
