@@ -79,7 +79,6 @@ static void begin(struct xs_ring *r)
 	              XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
 	/* Last: when the guest sees this, it may use all of the above. */
 	store_release(&r->page->connection, XENSTORE_CONNECTED);
-	r->moved = true;
 }
 
 static void stop(struct xs_conn *conn, uint32_t error)
@@ -212,6 +211,7 @@ void xs_ring_serve(struct xs_conn *conn)
 		xs_conn_reset(conn);
 		conn->dead = false;
 		begin(r);
+		r->moved = true;
 	}
 	for (push(conn); !conn->dead && left; left--) {
 		if (conn->nr_replies >= conn->store->quota.replies || !pull(conn))
