@@ -8,7 +8,8 @@
 
 #include "hypervisor-stub/core/x86/emulate.h"
 
-#define LOCK_ATTEMPTS 64 /* lost races of one locked update before the guest is simply resumed */
+#define FORCED_PREFIX_LEN 5
+#define LOCK_ATTEMPTS     64 /* lost races of one locked update before the guest is simply resumed */
 
 enum x86_result x86_raise(struct x86_emu *emu, unsigned vector)
 {
@@ -411,24 +412,35 @@ static bool is_cpuid(const struct x86_insn *insn)
 	return insn->encoding == X86_ENC_LEGACY && insn->map == X86_MAP_0F && insn->opcode == 0xa2;
 }
 
+/* A byte that cannot be read is not the prefix's: a plain ud2 may be the last thing mapped. */
+static enum x86_result find_forced_prefix(struct x86_emu *emu)
+{
+	static const uint8_t prefix[FORCED_PREFIX_LEN] = { 0x0f, 0x0b, 'x', 'e', 'n' };
+	unsigned i;
+	uint8_t byte;
+
+	if (!emu->ops->read || !x86_is_canonical(emu->regs->rip + FORCED_PREFIX_LEN))
+		return X86_UNHANDLED;
+	for (i = 0; i < FORCED_PREFIX_LEN; i++) {
+		if (emu->ops->read(emu, X86_FETCH, emu->regs->rip + i, &byte, 1) != X86_DONE ||
+		    byte != prefix[i])
+			return X86_UNHANDLED;
+	}
+	return X86_DONE;
+}
+
 enum x86_result x86_emulate_forced(struct x86_emu *emu, bool any)
 {
-	static const uint8_t prefix[5] = { 0x0f, 0x0b, 'x', 'e', 'n' };
 	struct hv_regs *guest = emu->regs;
 	struct hv_regs behind = *guest;
-	uint8_t found[sizeof(prefix)];
 	enum x86_result rc;
 
 	emu->retired = 0;
 	emu->loaded = 0;
-	if (!emu->ops->read || !x86_is_canonical(guest->rip + sizeof(prefix) - 1))
-		return X86_UNHANDLED;
-	rc = emu->ops->read(emu, X86_FETCH, guest->rip, found, sizeof(found));
+	rc = find_forced_prefix(emu);
 	if (rc != X86_DONE)
 		return rc;
-	if (memcmp(found, prefix, sizeof(prefix)))
-		return X86_UNHANDLED;
-	behind.rip += sizeof(prefix);
+	behind.rip += FORCED_PREFIX_LEN;
 	emu->regs = &behind;
 	rc = x86_fetch(emu);
 	if (rc == X86_DONE && !any && !is_cpuid(&emu->insn))
