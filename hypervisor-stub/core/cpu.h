@@ -15,5 +15,7 @@ uint64_t hv_host_xcr0(void);
 /* False: #GP. (msr.c) v's thread, no lock held. */
 bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value);
 bool hv_wrmsr(struct hv_vcpu *v, uint32_t index, uint64_t value);
+/* FS, GS and kernel GS base: they lie in v->regs, and any canonical value may be written. */
+bool hv_msr_is_base(uint32_t index);
 
 #endif

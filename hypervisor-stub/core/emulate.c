@@ -37,6 +37,10 @@ struct job {
 	bool m2p; /* the machine-to-physical table may be read */
 	bool has_table;
 	uint64_t table_page; /* the page of an L1 table that may be written */
+	/* A write to an MSR that lies in the register file, which the emulator holds a copy of. */
+	bool has_base;
+	uint32_t base_msr;
+	uint64_t base;
 };
 
 static struct hv_vcpu *vcpu_of(struct x86_emu *emu)
@@ -244,8 +248,15 @@ static enum x86_result op_rdmsr(struct x86_emu *emu, uint32_t index, uint64_t *v
 
 static enum x86_result op_wrmsr(struct x86_emu *emu, uint32_t index, uint64_t value)
 {
-	return hv_wrmsr(vcpu_of(emu), index, value) ? X86_DONE
-	                                            : x86_raise_error(emu, X86_VECTOR_GP, 0);
+	struct job *job = emu->opaque;
+
+	if (hv_msr_is_base(index) && hv_is_canonical(value)) {
+		job->has_base = true;
+		job->base_msr = index;
+		job->base = value;
+		return X86_DONE;
+	}
+	return hv_wrmsr(job->v, index, value) ? X86_DONE : x86_raise_error(emu, X86_VECTOR_GP, 0);
 }
 
 /* The domain owns no device whose caches could matter. */
@@ -490,8 +501,12 @@ static struct x86_emu begin(struct job *job, uint32_t allow)
 /* The end of an emulation: true when the guest can go on. */
 static bool finish(struct hv_vcpu *v, const struct x86_emu *emu, enum x86_result rc)
 {
+	const struct job *job = emu->opaque;
+
 	switch (rc) {
 	case X86_DONE:
+		if (job->has_base)
+			HV_ASSERT(hv_wrmsr(v, job->base_msr, job->base));
 		if (emu->retired & X86_RETIRED_TRAP) {
 			v->traps.dr[6] |= 1u << 14; /* BS */
 			hv_traps_exception(v, X86_VECTOR_DB, 0, 0);

@@ -84,6 +84,11 @@ static bool write_hypercall_page(struct hv_vcpu *v, uint64_t value)
 	return ok;
 }
 
+bool hv_msr_is_base(uint32_t index)
+{
+	return index == MSR_FS_BASE || index == MSR_GS_BASE || index == MSR_KERNEL_GS_BASE;
+}
+
 bool hv_wrmsr(struct hv_vcpu *v, uint32_t index, uint64_t value)
 {
 	switch (index) {
