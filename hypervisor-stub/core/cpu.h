@@ -12,6 +12,9 @@ void hv_cpuid(struct hv_vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4
 /* XCR0 of the host, 0 when there is none. */
 uint64_t hv_host_xcr0(void);
 
+/* AMD and its kin; else Intel's rules hold. */
+bool hv_cpu_is_amd(void);
+
 /* False: #GP. (msr.c) v's thread, no lock held. */
 bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value);
 bool hv_wrmsr(struct hv_vcpu *v, uint32_t index, uint64_t value);

@@ -8,6 +8,7 @@
  * Source: Xen public arch-x86/cpufeatureset.h, the features marked for all guests.
  */
 #include <cpuid.h>
+#include <stdatomic.h>
 
 #include "abi/cpuid.h"
 #include "hypervisor-stub/core/cpu.h"
@@ -15,6 +16,7 @@
 
 #define BIT(n)         (UINT32_C(1) << (n))
 
+#define HYGON_EBX      0x6f677948u /* "Hygo" */
 #define MAX_BASIC      0xdu
 #define MAX_EXTENDED   0x80000021u
 #define EXTENDED       0x80000000u
@@ -66,6 +68,19 @@ uint64_t hv_host_xcr0(void)
 		return 0;
 	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
 	return (uint64_t)hi << 32 | lo;
+}
+
+bool hv_cpu_is_amd(void)
+{
+	/* cpuid is slow in a virtual machine, and this answer does not change. */
+	static atomic_int known; /* 0: not asked yet, 1: no, 2: yes */
+	uint32_t a, b, c, d;
+
+	if (!atomic_load(&known)) {
+		__cpuid(0, a, b, c, d);
+		atomic_store(&known, b == signature_AMD_ebx || b == HYGON_EBX ? 2 : 1);
+	}
+	return atomic_load(&known) == 2;
 }
 
 static void host_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])

@@ -263,15 +263,8 @@ static enum x86_result op_wrmsr(struct x86_emu *emu, uint32_t index, uint64_t va
 static enum x86_result op_wbinvd(struct x86_emu *emu, bool discard)
 {
 	(void)emu;
-	return discard ? X86_UNHANDLED : X86_DONE;
-}
-
-static enum x86_result op_xgetbv(struct x86_emu *emu, uint32_t index, uint64_t *value)
-{
-	if (index)
-		return x86_raise_error(emu, X86_VECTOR_GP, 0);
-	*value = hv_host_xcr0();
-	return *value ? X86_DONE : x86_raise(emu, X86_VECTOR_UD);
+	(void)discard;
+	return X86_DONE;
 }
 
 /* XCR0 stays the host's; what it contains the guest may ask for. */
@@ -281,6 +274,8 @@ static enum x86_result op_xsetbv(struct x86_emu *emu, uint32_t index, uint64_t v
 	bool sse_missing = (value & 4) && !(value & 2);
 	bool avx512_partial = (value & 0xe0) && (value & 0xe6) != 0xe6;
 
+	if (!(vcpu_of(emu)->traps.cr4 & CR4_OSXSAVE))
+		return x86_raise(emu, X86_VECTOR_UD);
 	if (index || !(value & 1) || (value & ~host) || sse_missing || avx512_partial)
 		return x86_raise_error(emu, X86_VECTOR_GP, 0);
 	return X86_DONE;
@@ -298,8 +293,7 @@ static enum x86_result op_rdtsc(struct x86_emu *emu, uint64_t *value)
 
 static enum x86_result op_tsc_aux(struct x86_emu *emu, uint32_t *value)
 {
-	(void)emu;
-	*value = 0;
+	*value = vcpu_of(emu)->traps.tsc_aux;
 	return X86_DONE;
 }
 
@@ -476,7 +470,6 @@ static const struct x86_ops pv_ops = {
 	.cpuid = op_cpuid,
 	.rdtsc = op_rdtsc,
 	.tsc_aux = op_tsc_aux,
-	.xgetbv = op_xgetbv,
 	.port_in = op_port_in,
 	.port_out = op_port_out,
 	.set_interrupts = op_set_interrupts,
@@ -535,9 +528,9 @@ static bool is_emulated(const struct x86_insn *insn)
 		       (op >= 0xec && op <= 0xef) || op == 0xfa || op == 0xfb;
 	if (insn->map != X86_MAP_0F)
 		return false;
-	if (op == 0x01) /* xgetbv xsetbv rdtscp */
-		return insn->modrm == 0xd0 || insn->modrm == 0xd1 || insn->modrm == 0xf9;
-	return op == 0x06 || op == 0x09 || (op >= 0x20 && op <= 0x23) ||
+	if (op == 0x01) /* xsetbv rdtscp */
+		return insn->modrm == 0xd1 || insn->modrm == 0xf9;
+	return op == 0x06 || op == 0x08 || op == 0x09 || (op >= 0x20 && op <= 0x23) ||
 	       (op >= 0x30 && op <= 0x32) || op == 0xa2;
 }
 

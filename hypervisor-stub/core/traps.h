@@ -28,6 +28,7 @@ struct hv_vcpu_traps {
 	uint64_t cr2;      /* also in arch_vcpu_info */
 	uint64_t dr[8];
 	unsigned iopl; /* 0 to 3 */
+	uint32_t tsc_aux; /* kept; rdtscp and rdpid show the host's */
 	uint64_t iobitmap_va;
 	unsigned iobitmap_ports;
 	atomic_bool nmi_pending;
