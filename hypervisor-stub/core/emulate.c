@@ -21,9 +21,10 @@
 #include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/core/x86/x86emu.h"
 
-#define CR0_TS   (UINT64_C(1) << 3)
-#define CR0_REST UINT64_C(0x80050033) /* PG AM WP NE ET MP PE */
-#define CR4_TSD  (UINT64_C(1) << 2)
+#define CR0_TS      (UINT64_C(1) << 3)
+#define CR0_REST    UINT64_C(0x80050033) /* PG AM WP NE ET MP PE */
+#define CR4_TSD     (UINT64_C(1) << 2)
+#define CR4_OSXSAVE (UINT64_C(1) << 18)
 /* CR4: what the guest may choose (TSD DE FSGSBASE OSXSAVE), what it sees set (PAE MCE OSFXSR
  * OSXMMEXCPT). */
 #define CR4_CHOICE (UINT64_C(1) << 2 | UINT64_C(1) << 3 | UINT64_C(1) << 16 | UINT64_C(1) << 18)
