@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hypervisor-stub/core/xenstore/quota.h"
 #include "tests/fake/xs_client.h"
@@ -575,6 +576,47 @@ START_TEST(a_page_that_changes_under_the_server_harms_nobody_else)
 }
 END_TEST
 
+static void *refill(void *arg)
+{
+	struct scribbler *s = arg;
+	struct xenstore_domain_interface *r = &s->g->page.ring;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&r->req_prod,
+		                 __atomic_load_n(&r->req_cons, __ATOMIC_ACQUIRE) +
+		                         XENSTORE_RING_SIZE,
+		                 __ATOMIC_RELEASE);
+		__atomic_store_n(&r->rsp_cons, __atomic_load_n(&r->rsp_prod, __ATOMIC_ACQUIRE),
+		                 __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Another vCPU refills the page as fast as it is read: one event is still one page's worth. */
+START_TEST(one_event_makes_a_bounded_amount_of_work)
+{
+	struct xsd_sockmsg hdr = { .type = XS_RESET_WATCHES };
+	struct xenstore_domain_interface *r = &one.page.ring;
+	struct scribbler s = { .g = &one };
+	uint32_t before, moved;
+	pthread_t thread;
+	unsigned i;
+
+	for (i = 0; i < XENSTORE_RING_SIZE; i += sizeof(hdr))
+		memcpy(r->req + i, &hdr, sizeof(hdr));
+	ck_assert_int_eq(pthread_create(&thread, NULL, refill, &s), 0);
+	for (i = 0; i < 200;) { /* pages; the case's timeout is the limit */
+		before = __atomic_load_n(&r->req_cons, __ATOMIC_RELAXED);
+		event(&one);
+		moved = __atomic_load_n(&r->req_cons, __ATOMIC_RELAXED) - before;
+		ck_assert_uint_le(moved, XENSTORE_RING_SIZE);
+		i += moved > 0;
+	}
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static void *guest_life(void *arg)
@@ -624,6 +666,69 @@ START_TEST(guests_and_the_host_work_at_the_same_time)
 }
 END_TEST
 
+/* A guest's notify function that takes its time. */
+struct slow {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool inside, let_go, released;
+};
+
+static void slow_notify(void *arg)
+{
+	struct slow *slow = arg;
+
+	pthread_mutex_lock(&slow->lock);
+	slow->inside = true;
+	pthread_cond_broadcast(&slow->cond);
+	while (!slow->let_go)
+		pthread_cond_wait(&slow->cond, &slow->lock);
+	pthread_mutex_unlock(&slow->lock);
+}
+
+static void *write_to_three(void *arg)
+{
+	xs_guest_event(arg);
+	return NULL;
+}
+
+static void *release_three(void *arg)
+{
+	struct slow *slow = arg;
+
+	xs_release(store, 3);
+	__atomic_store_n(&slow->released, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+START_TEST(a_release_waits_for_the_guests_notify_function)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	struct slow slow = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false,
+		             false };
+	struct xs_conn *conn;
+	pthread_t caller, releaser;
+
+	ck_assert_int_eq(xs_introduce(store, 3, page, slow_notify, &slow, &conn), 0);
+	((struct xenstore_domain_interface *)page)->req_prod = 1;
+	ck_assert_int_eq(pthread_create(&caller, NULL, write_to_three, conn), 0);
+	pthread_mutex_lock(&slow.lock);
+	while (!slow.inside)
+		pthread_cond_wait(&slow.cond, &slow.lock);
+	pthread_mutex_unlock(&slow.lock);
+	ck_assert_int_eq(pthread_create(&releaser, NULL, release_three, &slow), 0);
+	nanosleep(&pause, NULL);
+	ck_assert(!__atomic_load_n(&slow.released, __ATOMIC_ACQUIRE));
+	ck_assert_int_eq(call(&one, XS_MKDIR, "fine", 5), 0); /* the store goes on meanwhile */
+	pthread_mutex_lock(&slow.lock);
+	slow.let_go = true;
+	pthread_cond_broadcast(&slow.cond);
+	pthread_mutex_unlock(&slow.lock);
+	pthread_join(caller, NULL);
+	pthread_join(releaser, NULL);
+}
+END_TEST
+
 Suite *xs_ring_suite(void)
 {
 	Suite *s = suite_create("xs_ring");
@@ -644,6 +749,7 @@ Suite *xs_ring_suite(void)
 	tcase_add_test(normal, a_reconnected_ring_is_as_new);
 	tcase_add_test(normal, two_guests_see_each_others_changes);
 	tcase_add_test(normal, guests_and_the_host_work_at_the_same_time);
+	tcase_add_test(normal, a_release_waits_for_the_guests_notify_function);
 	tcase_add_test(limits, who_does_not_read_is_not_served_but_loses_nothing);
 	tcase_add_test(limits, events_that_are_not_read_stay_bounded);
 	tcase_add_loop_test(hostile, an_impossible_producer_ends_the_conversation, 0,
@@ -655,6 +761,7 @@ Suite *xs_ring_suite(void)
 	tcase_add_test(hostile, the_servers_own_fields_are_not_read_back);
 	tcase_add_loop_test(hostile, random_messages_are_all_answered, 0, 4);
 	tcase_add_test(hostile, a_page_that_changes_under_the_server_harms_nobody_else);
+	tcase_add_test(hostile, one_event_makes_a_bounded_amount_of_work);
 	suite_add_tcase(s, normal);
 	suite_add_tcase(s, limits);
 	suite_add_tcase(s, hostile);

@@ -345,8 +345,10 @@ START_TEST(a_target_lends_its_rights_while_it_lives)
 			                 0);
 		if (i == 2)
 			xs_release(store, 2);
-		if (i == 2) /* its nodes went with it */
+		if (i == 2) { /* its nodes went with it; another domain gets its number */
 			ck_assert_int_eq(xsc_write(host, "/local/domain/2/a", "v"), 0);
+			ck_assert_int_eq(xsc_set_perms(host, "/local/domain/2/a", "n2"), 0);
+		}
 		memcpy(ring->req + ring->req_prod, &rq, sizeof(rq));
 		memcpy(ring->req + ring->req_prod + sizeof(rq), "/local/domain/2/a", 18);
 		ring->req_prod += sizeof(rq) + 18;
