@@ -439,6 +439,10 @@ static void trap_flag_steps(void)
 	ST_EQ(step_at[0], first);
 	ST_EQ(step_at[1], first + 1);
 	ST_EQ(step_at[2], first + 2);
+	/* The reason is in dr6, where it stays until somebody takes it away. */
+	ST_CHECK(pv_hc_get_debugreg(6) & 1ul << 14, "dr6 says 0x%lx", pv_hc_get_debugreg(6));
+	ST_EQ(pv_hc_set_debugreg(6, 0xffff0ff0), 0);
+	ST_EQ(pv_hc_get_debugreg(6), 0xffff0ff0);
 }
 
 static unsigned int nmis;
