@@ -138,10 +138,10 @@ static enum x86_result op_write(struct x86_emu *emu, uint64_t addr, const void *
 	struct hv_vcpu *v = job->v;
 	uint64_t fault_va = addr;
 	uint32_t pfec = 0;
-	bool ok;
+	bool ok = false;
 
 	if (is_table_write(job, addr))
-		return write_table(emu, addr, buf, len, NULL, NULL);
+		return write_table(emu, addr, buf, len, NULL, &ok);
 	hv_domain_lock(v->domain);
 	ok = check_write(v, addr, len, &fault_va, &pfec) && !hv_copy_to_guest(v, addr, buf, len);
 	hv_domain_unlock(v->domain);
