@@ -116,7 +116,8 @@ static void print_walk(struct report *r)
 	uint64_t va = r->end->cr2;
 	struct hv_walk w;
 
-	if (hv_mfn_is_none(r->end->root))
+	/* Whether there ever was a page fault is not known; 0 with another reason means no. */
+	if (hv_mfn_is_none(r->end->root) || (!va && !strstr(r->end->text, "#PF")))
 		return;
 	fprintf(r->out,
 	        "  page tables for %016" PRIx64 " (last page fault), root mfn %" PRIx64 "\n", va,
@@ -144,6 +145,27 @@ static void print_frame(struct report *r, uint64_t addr)
 	fputc('\n', r->out);
 }
 
+/*
+ * A function that has not set up its frame, or never does, hides its caller from the chain of frame
+ * pointers: the return address is still on top of the stack then.
+ */
+static void print_hidden_caller(struct report *r)
+{
+	const struct hv_regs *g = &r->end->regs;
+	const struct symbol *f = symbols_find(r->symbols, g->rip);
+	uint64_t at = g->rsp, ret;
+	uint8_t push_rbp = 0;
+
+	if (!f || !f->size || peek(r, f->addr, &push_rbp, 1) < 1)
+		return;
+	if (push_rbp == 0x55 && g->rip > f->addr + 1)
+		return;
+	if (push_rbp == 0x55 && g->rip == f->addr + 1)
+		at += 8;
+	if (peek(r, at, &ret, sizeof(ret)) == sizeof(ret) && symbols_find(r->symbols, ret))
+		print_frame(r, ret);
+}
+
 /* Frame pointers: each frame begins with the caller's rbp and the return address, and lies above
  * the one before it. */
 static void print_backtrace(struct report *r)
@@ -152,6 +174,7 @@ static void print_backtrace(struct report *r)
 
 	fprintf(r->out, "  back-trace\n");
 	print_frame(r, r->end->regs.rip);
+	print_hidden_caller(r);
 	for (unsigned i = 0; i < MAX_FRAMES; i++) {
 		if ((bp & 7) || peek(r, bp, frame, sizeof(frame)) < sizeof(frame) || !frame[1])
 			return;

@@ -10,6 +10,7 @@
 #include "hypervisor-stub/toolstack/symbols.h"
 
 #define MAX_NAME    200
+#define MAX_LABELS  64 /* labels that may lie between a function's start and an address in it */
 #define MAX_SYMBOLS (UINT64_C(1) << 22)
 
 static int by_address(const void *a, const void *b)
@@ -22,13 +23,13 @@ static int by_address(const void *a, const void *b)
 	return x->size < y->size ? -1 : x->size > y->size;
 }
 
-/* Something that code can be in: a function, or a label of the assembler. */
-static int is_code(const Elf64_Sym *sym)
+/* Something that an address can be in: a function, a table, a label of the assembler. */
+static int is_place(const Elf64_Sym *sym)
 {
 	unsigned type = ELF64_ST_TYPE(sym->st_info);
 
-	return (type == STT_FUNC || type == STT_NOTYPE) && sym->st_shndx != SHN_UNDEF &&
-	       sym->st_shndx != SHN_ABS && sym->st_name != 0;
+	return (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE) &&
+	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS && sym->st_name != 0;
 }
 
 static void read_table(struct symbols *s, const struct hv_elf *f, const Elf64_Shdr *table,
@@ -48,7 +49,7 @@ static void read_table(struct symbols *s, const struct hv_elf *f, const Elf64_Sh
 		Elf64_Sym sym;
 
 		memcpy(&sym, at + i * sizeof(sym), sizeof(sym));
-		if (!is_code(&sym) || sym.st_name >= names->sh_size)
+		if (!is_place(&sym) || sym.st_name >= names->sh_size)
 			continue;
 		s->list[s->nr++] = (struct symbol){
 			.addr = sym.st_value,
@@ -84,8 +85,8 @@ void symbols_free(struct symbols *s)
 	*s = (struct symbols){ NULL, 0 };
 }
 
-/* The last symbol at or below addr; NULL when there is none. */
-static const struct symbol *find(const struct symbols *s, uint64_t addr)
+/* How many symbols lie at or below addr. */
+static size_t count_below(const struct symbols *s, uint64_t addr)
 {
 	size_t lo = 0, hi = s->nr;
 
@@ -97,17 +98,36 @@ static const struct symbol *find(const struct symbols *s, uint64_t addr)
 		else
 			hi = mid;
 	}
-	return lo ? &s->list[lo - 1] : NULL;
+	return lo;
+}
+
+const struct symbol *symbols_find(const struct symbols *s, uint64_t addr)
+{
+	const struct symbol *label = NULL;
+	size_t n = count_below(s, addr);
+
+	for (size_t i = 0; i < MAX_LABELS && i < n; i++) {
+		const struct symbol *sym = &s->list[n - 1 - i];
+
+		if (sym->size && addr - sym->addr < sym->size)
+			return sym;
+		/* Behind the end of a sized symbol a label further down says nothing. */
+		if (sym->size)
+			break;
+		if (!label)
+			label = sym;
+	}
+	return label;
 }
 
 const char *symbols_name(const struct symbols *s, uint64_t addr, char *text, size_t size)
 {
-	const struct symbol *sym = find(s, addr);
+	const struct symbol *sym = symbols_find(s, addr);
 	char name[MAX_NAME + 1];
 	size_t n;
 
 	text[0] = 0;
-	if (!sym || (sym->size && addr - sym->addr >= sym->size))
+	if (!sym)
 		return text;
 	for (n = 0; n < MAX_NAME && sym->name[n]; n++)
 		name[n] = sym->name[n] > ' ' && sym->name[n] < 0x7f ? sym->name[n] : '?';

@@ -23,6 +23,11 @@ struct symbols {
 /* Reads them from an ELF image in memory, which must outlive s. Without a table s is empty. */
 void symbols_load(struct symbols *s, const void *elf, size_t len);
 void symbols_free(struct symbols *s);
+/*
+ * The symbol that covers addr: the nearest one below it whose size reaches it; else the nearest label
+ * (a symbol without a size). NULL when there is none.
+ */
+const struct symbol *symbols_find(const struct symbols *s, uint64_t addr);
 /* "name+0x12/0x40", or "" when no symbol covers addr. Only printable characters. Returns text. */
 const char *symbols_name(const struct symbols *s, uint64_t addr, char *text, size_t size);
 

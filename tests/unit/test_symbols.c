@@ -28,6 +28,7 @@ static void setup(void)
 	add("second", 0x2000, 0x40);
 	add("first", 0x1000, 0x10);
 	add("label", 0x3000, 0);
+	add("inside", 0x2010, 0); /* a label in the middle of a function */
 	add("\x1b[31mred", 0x4000, 8);
 	elf_make(&m);
 }
@@ -55,7 +56,7 @@ static const struct {
 START_TEST(an_address_gets_the_symbol_that_covers_it)
 {
 	symbols_load(&s, m.bytes, m.len);
-	ck_assert_uint_eq(s.nr, 4);
+	ck_assert_uint_eq(s.nr, 5);
 	ck_assert_str_eq(symbols_name(&s, found[_i].addr, text, sizeof(text)), found[_i].name);
 }
 END_TEST

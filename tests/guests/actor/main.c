@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest that does what its command line says, word by word: the other half of the tests of the
+ * command `paravane`. At the end of the words it powers off.
+ *
+ *   say=TEXT      a line with TEXT
+ *   lines=N       N numbered lines through the console ring, as fast as they go
+ *   emergency=N   N numbered lines through console_io
+ *   echo          gives back what is typed, upper case, until a line that is "end"
+ *   sleep=MS      blocks that long
+ *   idle, spin    blocks, or runs, for ever
+ *   ramdisk       says its length and the sum of its bytes
+ *   facts         says memory, command line, store and console page
+ *   ring          stores an impossible index in the console ring and sends the event
+ *   reboot, suspend, crash, watchdog   ends in that way
+ *   fault         reads where nothing is mapped, with no trap table, three calls deep
+ *   stack         faults with a stack pointer that leads nowhere
+ */
+#include "abi/io/console.h"
+#include "pvops/console.h"
+#include "pvops/hypercall.h"
+#include "pvops/lib/string.h"
+#include "pvops/p2m.h"
+#include "pvops/pv_ops.h"
+#include "pvops/pvguest.h"
+
+#define NOWHERE 0x7654321000ul
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void sleep_ms(uint64_t ms)
+{
+	struct pv_waitq q = { { 0 } };
+
+	pv_wait(&q, never, NULL, pv_now_ns() + ms * 1000000);
+}
+
+static unsigned long number(const char *text)
+{
+	unsigned long n = 0;
+
+	while (*text >= '0' && *text <= '9')
+		n = n * 10 + (unsigned long)(*text++ - '0');
+	return n;
+}
+
+/* ---- talking ---- */
+
+static void say_lines(unsigned long n)
+{
+	for (unsigned long i = 1; i <= n; i++)
+		pv_log("line %lu of %lu, followed by some text to fill the ring sooner\n", i, n);
+}
+
+static void say_emergency(unsigned long n)
+{
+	char text[32] = "emergency 000000\n";
+
+	for (unsigned long i = 1; i <= n; i++) {
+		unsigned long rest = i;
+
+		for (int at = 15; at >= 10; at--, rest /= 10)
+			text[at] = (char)('0' + rest % 10);
+		pv_hc_console_io(CONSOLEIO_write, 17, text);
+	}
+}
+
+static void echo(void)
+{
+	char c, last[4] = "";
+
+	pv_log("echo: ready\n");
+	for (;;) {
+		if (!pv_console_read(&c, 1)) {
+			sleep_ms(1);
+			continue;
+		}
+		memmove(last, last + 1, 3);
+		last[3] = c;
+		if (c >= 'a' && c <= 'z')
+			c = (char)(c - 'a' + 'A');
+		pv_console_write(&c, 1);
+		if (!memcmp(last, "end", 3) && (last[3] == '\n' || last[3] == '\r'))
+			return;
+	}
+}
+
+static void say_ramdisk(const struct pv_boot *boot)
+{
+	const unsigned char *p = boot->ramdisk;
+	unsigned long sum = 0;
+
+	for (size_t i = 0; i < boot->ramdisk_len; i++)
+		sum += p[i];
+	pv_log("ramdisk: %lu bytes, sum %lu\n", (unsigned long)boot->ramdisk_len, sum);
+}
+
+static void say_facts(const struct pv_boot *boot)
+{
+	pv_log("facts: %lu KiB, cmdline \"%s\", console port %u, store port %u\n",
+	       boot->memory_end / 1024, boot->cmdline, boot->start->console.domU.evtchn,
+	       boot->start->store_evtchn);
+}
+
+static void spoil_ring(const struct pv_boot *boot)
+{
+	struct xencons_interface *ring = pv_pfn_to_virt(pv_m2p(boot->start->console.domU.mfn));
+	struct evtchn_send send = { boot->start->console.domU.evtchn };
+
+	pv_console_drain(1000000000);
+	ring->out_prod += 100000;
+	pv_hc_event_channel_op(EVTCHNOP_send, &send);
+	ring->out_prod -= 100000;
+}
+
+/* ---- ends ---- */
+
+__attribute__((noipa)) static unsigned long read_nowhere(unsigned long *where)
+{
+	return *(volatile unsigned long *)where + 1;
+}
+
+__attribute__((noipa)) static unsigned long second_call(unsigned long *where)
+{
+	return read_nowhere(where) + 1;
+}
+
+__attribute__((noipa)) static unsigned long first_call(unsigned long *where)
+{
+	return second_call(where) + 1;
+}
+
+static void expire_watchdog(void)
+{
+	struct sched_watchdog w = { 0, 1 };
+
+	pv_hc_sched_op(SCHEDOP_watchdog, &w);
+	sleep_ms(60000);
+}
+
+static void fault(void)
+{
+	pv_hc_set_trap_table(NULL);
+	first_call((unsigned long *)NOWHERE);
+}
+
+static void lose_stack(void)
+{
+	__asm__ volatile("mov %0, %%rsp; push %%rax" : : "r"(NOWHERE) : "memory");
+}
+
+/* ---- words ---- */
+
+static bool is(const char *word, size_t len, const char *what)
+{
+	return strlen(what) == len && !strncmp(word, what, len);
+}
+
+static void act_plain(const char *word, size_t len, const struct pv_boot *boot)
+{
+	if (is(word, len, "echo"))
+		echo();
+	else if (is(word, len, "idle"))
+		for (;;)
+			sleep_ms(1000000000);
+	else if (is(word, len, "spin"))
+		for (;;)
+			__asm__ volatile("pause");
+	else if (is(word, len, "ramdisk"))
+		say_ramdisk(boot);
+	else if (is(word, len, "facts"))
+		say_facts(boot);
+	else if (is(word, len, "ring"))
+		spoil_ring(boot);
+	else if (is(word, len, "reboot"))
+		pv_shutdown(SHUTDOWN_reboot);
+	else if (is(word, len, "suspend"))
+		pv_shutdown(SHUTDOWN_suspend);
+	else if (is(word, len, "crash"))
+		pv_shutdown(SHUTDOWN_crash);
+	else if (is(word, len, "watchdog"))
+		expire_watchdog();
+	else if (is(word, len, "fault"))
+		fault();
+	else if (is(word, len, "stack"))
+		lose_stack();
+	else
+		pv_panic("actor: unknown word '%s'", word);
+}
+
+static void act(const char *word, size_t len, const struct pv_boot *boot)
+{
+	if (!strncmp(word, "say=", 4)) {
+		pv_console_write(word + 4, len - 4);
+		pv_console_write("\n", 1);
+	} else if (!strncmp(word, "lines=", 6)) {
+		say_lines(number(word + 6));
+	} else if (!strncmp(word, "emergency=", 10)) {
+		say_emergency(number(word + 10));
+	} else if (!strncmp(word, "sleep=", 6)) {
+		sleep_ms(number(word + 6));
+	} else {
+		act_plain(word, len, boot);
+	}
+}
+
+void kernel_main(const struct pv_boot *boot)
+{
+	const char *at = boot->cmdline;
+
+	while (*at) {
+		const char *space = strchr(at, ' ');
+		size_t len = space ? (size_t)(space - at) : strlen(at);
+
+		if (len)
+			act(at, len, boot);
+		at += len + (space != NULL);
+	}
+}
