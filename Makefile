@@ -220,6 +220,23 @@ bench-micro: all $(O)/bench/micro
 check-abi:
 	$(Q)tests/abi/all.sh $(O)/abi
 
+# ---- the judge: the same guests on real Xen (tests/tools/real-xen/README.md) -----------------------------
+
+.PHONY: check-xen
+check-xen: $(O)/paravane $(O)/guests/hello $(O)/guests/selftest
+	$(Q)tests/tools/check-xen.sh
+
+# ---- what a kernel of somebody else's builds on: library, headers, linker script, pkg-config file ---------
+
+.PHONY: install-guest
+install-guest: $(O)/libpvguest.a
+	install -d "$(DESTDIR)$(PREFIX)/lib/pkgconfig" "$(DESTDIR)$(PREFIX)/include/paravane" "$(DESTDIR)$(PREFIX)/share/paravane"
+	install -m 644 $(O)/libpvguest.a "$(DESTDIR)$(PREFIX)/lib/"
+	install -m 644 pvops/boot/guest.lds "$(DESTDIR)$(PREFIX)/share/paravane/"
+	for h in $$(find abi pvops frontends -name '*.h'); do \
+	    install -D -m 644 $$h "$(DESTDIR)$(PREFIX)/include/paravane/$$h" || exit 1; done
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' pvops/pvguest.pc.in > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/pvguest.pc"
+
 clean:
 	rm -rf $(O)
 

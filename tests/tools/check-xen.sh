@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The same guest files on real Xen (in an emulator, tests/tools/real-xen) and on ours: one line for each
+# claim, both verdicts side by side.
+#
+#   tests/tools/check-xen.sh          O: the build folder
+#
+# Xen is the judge. A claim that fails there is wrong, or the self-test is. A claim that ends otherwise on
+# ours is a defect of ours, unless it stands in tests/xen-differences with its reason; a line there whose
+# claim does not differ (any more) is a failure too, so the list stays true.
+# Where real Xen cannot be run, everything is skipped, with the reason.
+. "$(dirname "$0")/../lib.sh"
+
+here=$(dirname "$0")
+differences=$here/../xen-differences
+memory=128
+
+end() {
+	finished=1
+	[ $((passed + failed + skipped)) -gt 0 ] || { failed=1; echo "FAIL no verdict at all"; }
+	printf 'check-xen: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" = 0 ]
+	exit
+}
+
+# on_xen GUEST: console to $work/GUEST.xen, how it ended to $work/GUEST.xen.how
+on_xen() {
+	limited 300 "$here/real-xen/run-on-xen.sh" --mem "$memory" --timeout 120 "$GUESTS/$1" \
+		>"$work/out" 2>"$work/err" </dev/null
+	local rc=$?
+	if [ $rc = 2 ]; then
+		skip "$1 on real Xen" "$(sed -n '$p' "$work/err")"
+		return 1
+	fi
+	tr -d '\r' <"$work/out" | grep -v '^run-on-xen: ' >"$work/$1.xen"
+	sed -n 's/^run-on-xen: guest shut down: //p' "$work/out" >"$work/$1.xen.how"
+}
+
+# on_ours GUEST: the same for our hypervisor; its exit status is how it ended
+on_ours() {
+	limited 130 "$PARAVANE" run --memory "${memory}M" --timeout 120 "$GUESTS/$1" \
+		>"$work/out" 2>"$work/err" </dev/null
+	if [ $? = 0 ]; then echo poweroff; else echo "exit status $?"; fi >"$work/$1.ours.how"
+	tr -d '\r' <"$work/out" >"$work/$1.ours"
+}
+
+# Verdict of a claim in a console: PASS, SKIP, FAIL or "-" when it says nothing; the reason behind a blank.
+verdict() {
+	awk -v want="$2" '($1 == "PASS" || $1 == "SKIP" || $1 == "FAIL") && ($2 == want || $2 == want ":") {
+		v = $1; $1 = $2 = ""; sub(/^ +/, ""); print v, $0; found = 1; exit }
+		END { if (!found) print "-" }' "$1"
+}
+
+reason_for() { sed -n "s|^$1: *||p" "$differences" | head -n 1; }
+
+side_by_side() { printf '%-64s %-5s %-5s %s\n' "$1" "$2" "$3" "${4-}"; }
+
+compare() {
+	local name=$1 xen ours reason
+	xen=$(verdict "$work/selftest.xen" "$name")
+	ours=$(verdict "$work/selftest.ours" "$name")
+	reason=$(reason_for "$name")
+	side_by_side "$name" "${xen%% *}" "${ours%% *}"
+	if [ "${xen%% *}" = FAIL ] || [ "$xen" = - ]; then
+		fail "$name" "on real Xen: $xen"
+	elif [ "${xen%% *}" = "${ours%% *}" ]; then
+		if [ -n "$reason" ]; then
+			fail "$name" "stands in xen-differences and does not differ"
+		elif [ "${xen%% *}" = SKIP ]; then
+			skip "$name" "${xen#SKIP }"
+		else
+			passed=$((passed + 1))
+		fi
+	elif [ -n "$reason" ]; then
+		skip "$name" "differs as listed: $reason"
+	else
+		fail "$name" "real Xen ${xen%% *}, ours: $ours"
+	fi
+}
+
+for guest in hello selftest; do
+	on_xen "$guest" || end
+	on_ours "$guest"
+	how=$(cat "$work/$guest.xen.how") ours=$(cat "$work/$guest.ours.how")
+	side_by_side "$guest: how it ends" "$how" "$ours"
+	expect "$guest: real Xen" poweroff "$how"
+	expect "$guest: ours" poweroff "$ours"
+done
+
+expect "hello: the same words" "$(cat "$work/hello.xen")" "$(cat "$work/hello.ours")"
+
+side_by_side claim xen ours
+names=$(awk '$1 == "PASS" || $1 == "SKIP" || $1 == "FAIL" { sub(/:$/, "", $2); print $2 }' \
+	"$work/selftest.xen" "$work/selftest.ours" | awk '!seen[$0]++')
+for name in $names; do compare "$name"; done
+grep -Eq '^selftest: [0-9]+ passed, 0 failed' "$work/selftest.xen" ||
+	fail "selftest on real Xen" "its closing line: $(grep '^selftest:' "$work/selftest.xen")"
+grep -q '^selftest: ' "$work/selftest.ours" || fail "selftest on ours" "it has no closing line"
+
+# Every listed difference names a claim there is.
+while IFS=: read -r name _; do
+	printf '%s\n' $names | grep -qx -- "$name" || fail "$name" "stands in xen-differences and is no claim"
+done < <(grep -Ev '^(#|$)' "$differences")
+end
