@@ -207,6 +207,39 @@ static void step_ext(struct guest *g)
 	(void)world_ext(g->v, cmd, some_mfn(g), some_mfn(g));
 }
 
+/* A whole tree as a kernel makes one, of pages of the pool: parts are shared, some of it fails. */
+static void step_tree(struct guest *g)
+{
+	uint64_t pfn[4], above, place = WORLD_BASE;
+	uint8_t b = byte(g);
+
+	for (unsigned i = 0; i < 4; i++)
+		pfn[i] = WORLD_FREE + byte(g) % POOL;
+	if (b & 1)
+		pfn[2] = world_l3();
+	if (b & 2)
+		place += UINT64_C(1) << 39;
+	if (b & 4)
+		place += UINT64_C(1) << 30;
+	for (unsigned level = 4; level > 1; level--) {
+		above = place >> (HV_PAGE_SHIFT + 9 * (level - 1)) & (HV_PTES - 1);
+		if (pfn[level - 1] == world_l3())
+			break;
+		(void)world_ext(g->v, MMUEXT_CLEAR_PAGE, world_mfn(g->d, pfn[level - 1]).n, 0);
+		(void)world_update(g->v, world_ptr(g->d, pfn[level - 1], (unsigned)above),
+		                   world_entry(g->d, pfn[level - 2], WORLD_HIGH));
+	}
+	(void)world_update(g->v, world_ptr(g->d, pfn[0], b >> 3 & 7), some_entry(g));
+	for (unsigned i = 0; i < 4; i++)
+		(void)world_protect(g->v, pfn[i], WORLD_L1 & ~PTE_W);
+	if (b & 0x40)
+		(void)world_ext(g->v, MMUEXT_PIN_L4_TABLE, world_mfn(g->d, pfn[3]).n, 0);
+	else if (b & 0x80)
+		(void)world_ext(g->v, MMUEXT_NEW_USER_BASEPTR, world_mfn(g->d, pfn[3]).n, 0);
+	else
+		(void)world_ext(g->d->vcpu[1], MMUEXT_NEW_BASEPTR, world_mfn(g->d, pfn[3]).n, 0);
+}
+
 static void step_memory(struct guest *g)
 {
 	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
@@ -367,7 +400,7 @@ static void step(struct guest *g)
 		step_store,      step_store,      step_ext,         step_ext,      step_ext,
 		step_ext,        step_memory,     step_exchange,    step_grant,    step_map,
 		step_unmap,      step_copy,       step_descriptors, step_emulated, step_mode,
-		step_touch,      step_store,
+		step_touch,      step_store,      step_tree,        step_tree,
 	};
 
 	steps[byte(g) % (sizeof(steps) / sizeof(steps[0]))](g);
