@@ -29,6 +29,15 @@
 #define WORLD_STACK     0x300000u /* 16 pages; the stack starts at their end */
 #define WORLD_DATA      0x400000u /* 64 pages, writable */
 
+/*
+ * Guest code: what is written here is copied into guest memory (world_code()), so it may name
+ * absolute addresses and labels of its own only. WORLD_CALL: hypercall nr by the hypercall page.
+ */
+#define WORLD_BLOB(name, text)                  \
+	extern const char name[], name##_end[]; \
+	__asm__(".section .rodata\n.balign 16\n" #name ":\n" text "\n" #name "_end:\n.previous\n")
+#define WORLD_CALL(nr) " mov $0x200000 + 32 * " #nr ", %r11\n call *%r11\n"
+
 struct world {
 	struct hv_machine machine;
 	struct hv_domain domain;
@@ -37,7 +46,7 @@ struct world {
 	unsigned nr_runs;
 	uint64_t next_frame;
 	unsigned nr_fills;
-	uint64_t nr_ticks;
+	atomic_uint nr_ticks;
 	_Atomic uint64_t deadline;
 	atomic_bool stop_at_tick;
 	uint64_t code_next; /* where the next blob goes */
@@ -56,9 +65,7 @@ uint64_t hv_vcpu_deadline(const struct hv_vcpu *v)
 bool hv_vcpu_tick(struct hv_vcpu *v)
 {
 	(void)v;
-	the_world->nr_ticks++;
-	if (atomic_load(&the_world->deadline) != UINT64_MAX)
-		atomic_store(&the_world->deadline, UINT64_MAX);
+	atomic_fetch_add(&the_world->nr_ticks, 1);
 	return atomic_load(&the_world->stop_at_tick);
 }
 
@@ -234,19 +241,22 @@ static inline void world_destroy(struct world *w)
 static inline bool world_miss(struct world *w, unsigned i, const struct hv_exit *e)
 {
 	struct hv_run_map *r;
-	int rc;
+	int rc = 0;
 
 	if (e->kind != HV_EXIT_EXCEPTION || e->vector != 14)
 		return false;
-	r = world_find(w, hv_vcpu_root(&w->vcpu[i]), e->cr2);
-	if (!r || ((e->error_code & 2) && !r->writable) || ((e->error_code & 16) && !r->executable))
-		return false;
-	w->nr_fills++;
 	pthread_mutex_lock(&w->domain.lock);
-	rc = w->machine.engine->fill(&w->vcpu[i], r);
+	r = world_find(w, hv_vcpu_root(&w->vcpu[i]), e->cr2);
+	if (r && (r->writable || !(e->error_code & 2)) &&
+	    (r->executable || !(e->error_code & 16))) {
+		w->nr_fills++;
+		rc = w->machine.engine->fill(&w->vcpu[i], r);
+		HV_ASSERT(rc == 0);
+	} else {
+		r = NULL;
+	}
 	pthread_mutex_unlock(&w->domain.lock);
-	HV_ASSERT(rc == 0);
-	return true;
+	return r != NULL;
 }
 
 /* Runs until something happens that is no miss. Returns what vcpu_run() returned. */
@@ -257,6 +267,8 @@ static inline int world_run(struct world *w, unsigned i, struct hv_exit *e)
 	do {
 		rc = w->machine.engine->vcpu_run(&w->vcpu[i], e);
 	} while (rc == 0 && world_miss(w, i, e));
+	if (e->kind == HV_EXIT_KICKED)
+		atomic_store(&w->deadline, UINT64_MAX); /* what was due is done */
 	return rc;
 }
 

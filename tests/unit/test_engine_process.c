@@ -1,31 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process engine alone: guest code is a few instructions in a memfd, the core is
- * tests/fake/engine_world.h.
+ * tests/fake/engine_world.h. What hostile guest code tries is in test_engine_isolation.c.
  */
 #include <check.h>
+#include <errno.h>
+#include <signal.h>
 
+#include "hypervisor-stub/core/hypercall.h"
+#include "hypervisor-stub/engines/process/process.h"
 #include "tests/fake/engine_world.h"
 
-/* Guest code: what lies between two labels is copied into guest memory, so it must not refer to
- * anything outside but absolute addresses. */
-#define BLOB(name, text)                        \
-	extern const char name[], name##_end[]; \
-	__asm__(".section .rodata\n.balign 16\n" #name ":\n" text "\n" #name "_end:\n.previous\n")
-
-#define HCALL(nr) "mov $0x200000 + 32 * " #nr ", %r11\n call *%r11\n"
-
-BLOB(blob_registers, "mov $1, %rdi\n mov $2, %rsi\n mov $3, %rdx\n mov $4, %r10\n mov $5, %r8\n"
-                     "mov $6, %r9\n mov $7, %rbx\n mov $8, %rbp\n mov $9, %r12\n mov $10, %r13\n"
-                     "mov $11, %r14\n mov $12, %r15\n stc\n" HCALL(29) "jnc 1f\n hlt\n 1: ud2\n");
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define TOP_OF_STACK (WORLD_STACK + 16 * HV_PAGE_SIZE)
 
 static struct world *w;
+static struct hv_vcpu *v;
 static struct hv_exit e;
 
 static void setup(void)
 {
 	w = world_create(&hv_engine_process);
-	world_layout(w, w->vcpu[0].root_kernel);
+	v = &w->vcpu[0];
+	world_layout(w, v->root_kernel);
 }
 
 static void teardown(void)
@@ -33,15 +30,35 @@ static void teardown(void)
 	world_destroy(w);
 }
 
-START_TEST(a_hypercall_shows_all_registers_and_returns_with_them)
-{
-	struct hv_regs *r = &w->vcpu[0].regs;
-	uint64_t at = world_code(w, w->vcpu[0].root_kernel, blob_registers, blob_registers_end);
+#define PUT(blob) world_code(w, v->root_kernel, blob, blob##_end)
 
-	world_enter_at(w, 0, at);
+static void run(void)
+{
 	ck_assert_int_eq(world_run(w, 0, &e), 0);
-	ck_assert_int_eq(e.kind, HV_EXIT_HYPERCALL);
-	ck_assert_uint_eq(r->rax, 29);
+}
+
+static void run_to(enum hv_exit_kind kind)
+{
+	run();
+	ck_assert_int_eq(e.kind, kind);
+}
+
+static void run_to_call(uint64_t nr)
+{
+	run_to(HV_EXIT_HYPERCALL);
+	ck_assert_uint_eq(v->regs.rax, nr);
+}
+
+/* ---- hypercalls -------------------------------------------------------------------------------- */
+
+WORLD_BLOB(blob_registers,
+           "mov $1, %rdi\n mov $2, %rsi\n mov $3, %rdx\n mov $4, %r10\n mov $5, %r8\n"
+           "mov $6, %r9\n mov $7, %rbx\n mov $8, %rbp\n mov $9, %r12\n mov $10, %r13\n"
+           "mov $11, %r14\n mov $12, %r15\n stc\n std\n" WORLD_CALL(29) "hlt\n");
+
+static void check_registers(const struct hv_regs *r, uint64_t rax)
+{
+	ck_assert_uint_eq(r->rax, rax);
 	ck_assert_uint_eq(r->rdi, 1);
 	ck_assert_uint_eq(r->rsi, 2);
 	ck_assert_uint_eq(r->rdx, 3);
@@ -54,27 +71,945 @@ START_TEST(a_hypercall_shows_all_registers_and_returns_with_them)
 	ck_assert_uint_eq(r->r13, 10);
 	ck_assert_uint_eq(r->r14, 11);
 	ck_assert_uint_eq(r->r15, 12);
-	ck_assert_uint_eq(r->rsp, WORLD_STACK + 16 * HV_PAGE_SIZE - 8);
-	ck_assert_uint_eq(r->rflags & X86_FLAG_CF, X86_FLAG_CF);
-	r->rax = 77;
-	ck_assert_int_eq(world_run(w, 0, &e), 0);
+	ck_assert_uint_eq(r->rflags & (X86_FLAG_CF | X86_FLAG_DF), X86_FLAG_CF | X86_FLAG_DF);
+}
+
+START_TEST(a_hypercall_shows_all_registers_and_returns_with_them)
+{
+	world_enter_at(w, 0, PUT(blob_registers));
+	run_to_call(29);
+	check_registers(&v->regs, 29);
+	ck_assert_uint_eq(v->regs.rsp, TOP_OF_STACK - 8);
+	v->regs.rax = 77;
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+	check_registers(&v->regs, 77);
+	ck_assert_uint_eq(v->regs.rsp, TOP_OF_STACK);
+}
+END_TEST
+
+WORLD_BLOB(blob_resume, WORLD_CALL(29) "hlt\n");
+
+START_TEST(every_register_can_be_changed_between_exits)
+{
+	uint64_t at = PUT(blob_resume) + (uint64_t)(blob_resume_end - blob_resume) - 1;
+	struct hv_regs *r = &v->regs;
+
+	world_enter_at(w, 0, PUT(blob_resume));
+	run_to_call(29);
+	for (uint64_t *g = &r->r15, i = 1; g <= &r->rdi; g++, i++)
+		*g = i * UINT64_C(0x123456789abcdef);
+	r->rip = at;
+	r->rsp = 0xdeadbeef12345678; /* it is not used: neither are we */
+	r->rflags = X86_FLAG_ONE | X86_FLAG_IF | X86_FLAG_ZF | X86_FLAG_OF | X86_FLAG_AC |
+	            X86_FLAG_ID;
+	run_to(HV_EXIT_EXCEPTION);
+	for (uint64_t *g = &r->r15, i = 1; g <= &r->rdi; g++, i++)
+		ck_assert_uint_eq(*g, i * UINT64_C(0x123456789abcdef));
+	ck_assert_uint_eq(r->rip, at);
+	ck_assert_uint_eq(r->rsp, 0xdeadbeef12345678);
+	ck_assert_uint_eq(r->rflags & ~(uint64_t)X86_FLAG_RF, X86_FLAG_ONE | X86_FLAG_IF |
+	                                                              X86_FLAG_ZF | X86_FLAG_OF |
+	                                                              X86_FLAG_AC | X86_FLAG_ID);
+}
+END_TEST
+
+START_TEST(the_page_has_an_entry_every_32_bytes_and_returns_from_each)
+{
+	static const uint8_t numbers[] = { 0, 1, 2, 12, 13, 22, 24, 26, 32, 41, 55, 63, 64, 127 };
+	uint64_t nr = numbers[_i];
+
+	world_enter_at(w, 0, WORLD_HCALL + 32 * nr);
+	v->regs.rsp -= 8;
+	memcpy(world_at(w, v->root_kernel, v->regs.rsp), &(uint64_t){ WORLD_CODE }, 8);
+	PUT(blob_resume);
+	run_to_call(nr);
+	run_to_call(29);
+	ck_assert_uint_eq(v->regs.rsp, TOP_OF_STACK - 8);
+}
+END_TEST
+
+START_TEST(user_code_that_calls_the_page_makes_a_system_call)
+{
+	world_enter_at(w, 0, PUT(blob_resume));
+	v->in_kernel = false;
+	v->root_user = v->root_kernel;
+	run_to(HV_EXIT_SYSCALL);
+	ck_assert_uint_eq(v->regs.rax, 29);
+	ck_assert_uint_eq(v->regs.rcx, v->regs.rip);
+}
+END_TEST
+
+WORLD_BLOB(blob_syscall, "mov $39, %eax\n stc\n syscall\n hlt\n");
+
+START_TEST(a_syscall_instruction_is_reported_and_not_done)
+{
+	uint64_t at = PUT(blob_syscall);
+
+	world_enter_at(w, 0, at);
+	run_to(HV_EXIT_SYSCALL);
+	ck_assert_uint_eq(v->regs.rax, 39);
+	ck_assert_uint_eq(v->regs.rip, at + 8);
+	ck_assert_uint_eq(v->regs.rcx, v->regs.rip);
+	ck_assert_uint_eq(v->regs.r11, v->regs.rflags);
+	ck_assert_uint_eq(v->regs.rflags & X86_FLAG_CF, X86_FLAG_CF);
+	v->regs.rax = 5;
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(v->regs.rax, 5);
+}
+END_TEST
+
+/* ---- in place ---------------------------------------------------------------------------------- */
+
+WORLD_BLOB(blob_in_place, "mov $0x1234, %rsi\n xor %edi, %edi\n stc\n" WORLD_CALL(25) /* fs */
+           "jnc 9f\n mov $1, %edi\n mov $0x5678, %rsi\n" WORLD_CALL(25) /* gs of user */
+           "mov $2, %edi\n mov $0x9abc, %rsi\n" WORLD_CALL(25)          /* gs of kernel */
+           "mov $0x2b, %edi\n mov $0xfeed000, %rsi\n" WORLD_CALL(3)     /* stack_switch */
+           "mov %rax, %rbx\n" WORLD_CALL(29) "9: hlt\n");
+
+START_TEST(what_touches_only_the_vcpu_is_answered_in_place)
+{
+	world_enter_at(w, 0, PUT(blob_in_place));
+	run_to_call(29);
+	ck_assert_uint_eq(v->regs.rbx, 0);
+	ck_assert_uint_eq(v->regs.fs_base, 0x1234);
+	ck_assert_uint_eq(v->regs.gs_base_user, 0x5678);
+	ck_assert_uint_eq(v->regs.gs_base_kernel, 0x9abc);
+	ck_assert_uint_eq(v->traps.kernel_ss, 0x2b);
+	ck_assert_uint_eq(v->traps.kernel_sp, 0xfeed000);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 25), 3);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 3), 1);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 29), 0);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 64), 0);
+}
+END_TEST
+
+START_TEST(nothing_is_answered_in_place_while_every_call_is_traced)
+{
+	struct hv_tracer tracer = { .every_call = true };
+
+	w->machine.tracer = &tracer;
+	world_enter_at(w, 0, PUT(blob_in_place));
+	run_to_call(25);
+	run_to_call(25);
+	run_to_call(25);
+	run_to_call(3);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 25), 0);
+}
+END_TEST
+
+WORLD_BLOB(blob_noncanonical,
+           "mov $0x0000900000000000, %rsi\n xor %edi, %edi\n" WORLD_CALL(25) "hlt\n");
+
+START_TEST(a_base_that_is_not_canonical_goes_to_the_core)
+{
+	world_enter_at(w, 0, PUT(blob_noncanonical));
+	run_to_call(25);
+	ck_assert_uint_eq(v->regs.fs_base, 0);
+}
+END_TEST
+
+WORLD_BLOB(blob_versions,
+           "xor %edi, %edi\n" WORLD_CALL(17) "mov %rax, %rbx\n xor %edi, %edi\n" WORLD_CALL(
+		   17) "mov %rax, %rbp\n" WORLD_CALL(29) "xor %edi, %edi\n" WORLD_CALL(17) "hlt\n");
+
+START_TEST(the_version_is_answered_in_place_unless_an_event_is_due)
+{
+	world_enter_at(w, 0, PUT(blob_versions));
+	run_to_call(17); /* the first time the core must say it */
+	v->regs.rax = 0x40011;
+	run_to_call(29);
+	ck_assert_uint_eq(v->regs.rbx, 0x40011);
+	ck_assert_uint_eq(v->regs.rbp, 0x40011);
+	v->info->evtchn_upcall_pending = 1;
+	run_to_call(17);
+}
+END_TEST
+
+WORLD_BLOB(blob_iret, "lea 1f(%rip), %rcx\n mov $0x3fff00, %ebx\n push $0xe02b\n push %rbx\n"
+                      "push %rdi\n push %rsi\n push %rcx\n push $0\n mov $0x33, %ecx\n"
+                      "mov $0x44, %r11d\n mov $0x55, %eax\n pushq $0x2002e0\n ret\n"
+                      "1: hlt\n");
+
+/* How an iret frame is answered: edi = flags, esi = cs. */
+static const struct {
+	uint64_t rflags, cs;
+	uint8_t pending, mask_before, mask_after;
+	bool in_place;
+} irets[] = {
+	{ 0x202, 0xe030, 0, 1, 0, true },          /* events on, none there */
+	{ 0x002, 0xe030, 0, 0, 1, true },          /* events off */
+	{ 0x002, 0xe030, 1, 1, 1, true },          /* events stay off: what is pending stays so */
+	{ 0x202, 0xe030, 1, 1, 0, false },         /* an event to deliver */
+	{ 0x202, 0xe033, 0, 1, 1, false },         /* to user mode */
+	{ 0x202, 0x10, 0, 1, 1, false },           /* another segment */
+	{ 0x302, 0xe030, 0, 1, 1, false },         /* single step */
+	{ 0x4202, 0xe030, 0, 1, 1, false },        /* nested task */
+	{ 0x240ed7, 0xe030, 0, 1, 0, true },       /* all the plain flags */
+	{ 0x10000000202, 0xe030, 0, 1, 1, false }, /* bits that are none */
+};
+
+START_TEST(an_iret_within_the_kernel_is_done_in_place_when_nothing_else_is_to_do)
+{
+	world_enter_at(w, 0, PUT(blob_iret));
+	v->info->evtchn_upcall_pending = irets[_i].pending;
+	v->info->evtchn_upcall_mask = irets[_i].mask_before;
+	v->regs.rdi = irets[_i].rflags;
+	v->regs.rsi = irets[_i].cs;
+	run();
+	ck_assert_uint_eq(v->info->evtchn_upcall_mask, irets[_i].mask_after);
+	if (!irets[_i].in_place) {
+		struct iret_context c;
+
+		ck_assert_int_eq(e.kind, HV_EXIT_HYPERCALL);
+		ck_assert_uint_eq(v->regs.rax, 23);
+		memcpy(&c, world_at(w, v->root_kernel, v->regs.rsp), sizeof(c));
+		ck_assert_uint_eq(c.rax, 0x55);
+		ck_assert_uint_eq(c.r11, 0x44);
+		ck_assert_uint_eq(c.rcx, 0x33);
+		ck_assert_uint_eq(c.rflags, irets[_i].rflags);
+		return;
+	}
 	ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
 	ck_assert_uint_eq(e.vector, 13);
-	ck_assert_uint_eq(r->rax, 77);
-	ck_assert_uint_eq(r->r15, 12);
-	ck_assert_uint_eq(r->rflags & X86_FLAG_CF, X86_FLAG_CF);
+	ck_assert_uint_eq(v->regs.rax, 0x55);
+	ck_assert_uint_eq(v->regs.r11, 0x44);
+	ck_assert_uint_eq(v->regs.rcx, 0x33);
+	ck_assert_uint_eq(v->regs.rsp, 0x3fff00);
+	ck_assert_uint_eq(v->regs.rflags & ~(uint64_t)X86_FLAG_RF, irets[_i].rflags | X86_FLAG_IF);
+	ck_assert_uint_eq(hv_engine_process.local_hypercalls(v, 23), 1);
+}
+END_TEST
+
+WORLD_BLOB(blob_bad_iret, "mov $0x30f000, %esp\n mov $0x2002e0, %eax\n jmp *%rax\n");
+
+START_TEST(an_iret_frame_that_is_not_there_goes_to_the_core)
+{
+	world_enter_at(w, 0, PUT(blob_bad_iret));
+	w->run[2].nr = 15; /* without the page that would hold all of the frame but three words */
+	run();
+	ck_assert_int_eq(e.kind, HV_EXIT_HYPERCALL);
+	ck_assert_uint_eq(v->regs.rax, 23);
+	ck_assert_uint_eq(v->regs.rsp, 0x30f000 - 24);
+}
+END_TEST
+
+/* ---- exceptions -------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	uint8_t code[24];
+	uint8_t len, at; /* at: where rip stands, from the first byte */
+	uint8_t vector;
+	uint32_t error_code;
+	uint64_t cr2;
+} faults[] = {
+	{ "hlt", { 0xf4 }, 1, 0, 13, 0, 0 },
+	{ "cli", { 0xfa }, 1, 0, 13, 0, 0 },
+	{ "in", { 0xec }, 1, 0, 13, 0, 0 },
+	{ "mov cr3", { 0x0f, 0x20, 0xd8 }, 3, 0, 13, 0, 0 },
+	{ "rdmsr", { 0x0f, 0x32 }, 2, 0, 13, 0, 0 },
+	{ "int 0x82", { 0xcd, 0x82 }, 2, 0, 13, 0x82 * 8 + 2, 0 },
+	{ "int 0x80", { 0xcd, 0x80 }, 2, 0, 13, 0x80 * 8 + 2, 0 },
+	{ "mov $0xe02b, ds", { 0xb8, 0x2b, 0xe0, 0, 0, 0x8e, 0xd8 }, 7, 5, 13, 0xe028, 0 },
+	{ "noncanonical", { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x90, 0x8a, 0 }, 12, 10, 13, 0, 0 },
+	{ "ud2", { 0x0f, 0x0b }, 2, 0, 6, 0, 0 },
+	{ "stac", { 0x0f, 0x01, 0xcb }, 3, 0, 6, 0, 0 },
+	{ "int3", { 0xcc }, 1, 1, 3, 0, 0 },
+	{ "div 0", { 0x31, 0xc9, 0xf7, 0xf1 }, 4, 2, 0, 0, 0 },
+	{ "read", { 0x8a, 0x04, 0x25, 0, 0, 0, 0x70 }, 7, 0, 14, 4, 0x70000000 },
+	{ "write", { 0x88, 0x04, 0x25, 8, 0, 0, 0x70 }, 7, 0, 14, 6, 0x70000008 },
+	{ "write to code", { 0x88, 0x04, 0x25, 0, 0, 0x10, 0 }, 7, 0, 14, 7, 0x100000 },
+	{ "jump to nothing", { 0xb8, 0, 0, 0, 0x70, 0xff, 0xe0 }, 7, 0, 14, 0x14, 0x70000000 },
+	{ "jump to data", { 0xb8, 0, 0, 0x40, 0, 0xff, 0xe0 }, 7, 0, 14, 0x15, 0x400000 },
+	{ "read above",
+	  { 0x48, 0xb8, 0, 0, 0, 0, 0, 0x88, 0xff, 0xff, 0x8a, 0 },
+	  12,
+	  10,
+	  14,
+	  5,
+	  0xffff880000000000 },
+	{ "simd",
+	  { 0x0f, 0xae, 0x14, 0x25, 0, 0, 0x40, 0, 0x0f, 0x57, 0xc0, 0x0f, 0x57, 0xc9, 0x0f, 0x5e,
+	    0xc1 },
+	  17,
+	  14,
+	  19,
+	  0,
+	  0 },
+};
+
+START_TEST(an_exception_comes_as_hardware_gives_it)
+{
+	const char *code = (const char *)faults[_i].code;
+	uint64_t at = world_code(w, v->root_kernel, code, code + faults[_i].len);
+	uint64_t rip = at + faults[_i].at;
+
+	/* for the one that needs MXCSR with all exceptions unmasked; mapped already for the others */
+	memset(world_at(w, v->root_kernel, WORLD_DATA), 0, 64);
+	world_enter_at(w, 0, at);
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_msg(e.vector == faults[_i].vector, "%s: vector %u", faults[_i].name, e.vector);
+	ck_assert_msg((e.error_code & ~1u) == (faults[_i].error_code & ~1u), "%s: error code %#x",
+	              faults[_i].name, e.error_code);
+	if (e.vector == 14) {
+		ck_assert_uint_eq(e.cr2, faults[_i].cr2);
+		if (e.error_code & 16)
+			rip = faults[_i].cr2;
+	}
+	ck_assert_msg(v->regs.rip == rip, "%s: rip %#llx", faults[_i].name,
+	              (unsigned long long)v->regs.rip);
+}
+END_TEST
+
+START_TEST(an_address_without_code_faults_as_hardware_does)
+{
+	static const struct {
+		uint64_t rip;
+		uint8_t vector;
+	} at[] = { { 0, 14 },
+		   { PE_GUEST_END, 14 },
+		   { PE_CODE, 14 },
+		   { 0x7fffffffffff, 14 },
+		   { 0x800000000000, 13 },
+		   { 0xffff7fffffffffff, 13 },
+		   { 0xffff800000000000, 14 },
+		   { 0xffffffffffffffff, 14 } };
+
+	world_enter_at(w, 0, at[_i].rip);
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, at[_i].vector);
+	ck_assert_uint_eq(v->regs.rip, at[_i].rip);
+	if (e.vector == 14)
+		ck_assert_uint_eq(e.cr2, at[_i].rip);
+}
+END_TEST
+
+WORLD_BLOB(blob_misaligned, "mov 0x400001, %eax\n hlt\n");
+
+START_TEST(alignment_checks_work)
+{
+	uint64_t at = PUT(blob_misaligned);
+
+	world_enter_at(w, 0, at);
+	v->regs.rflags |= X86_FLAG_AC;
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 17);
+	ck_assert_uint_eq(v->regs.rip, at);
+	v->regs.rflags &= ~(uint64_t)X86_FLAG_AC;
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+}
+END_TEST
+
+/* It ends at the hlt however many steps the hypercall page has. */
+START_TEST(single_steps_go_through_hypercalls)
+{
+	uint64_t at = PUT(blob_resume);
+	uint64_t end = at + (uint64_t)(blob_resume_end - blob_resume) - 1;
+	bool called = false;
+
+	world_enter_at(w, 0, at);
+	v->regs.rflags |= X86_FLAG_TF;
+	for (unsigned i = 0; i < 12 && v->regs.rip != end; i++) {
+		run();
+		if (e.kind == HV_EXIT_HYPERCALL) {
+			ck_assert_uint_eq(v->regs.rflags & X86_FLAG_TF, X86_FLAG_TF);
+			called = true;
+			continue;
+		}
+		ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+		ck_assert_uint_eq(e.vector, 1);
+	}
+	ck_assert(called);
+	ck_assert_uint_eq(v->regs.rip, end);
+}
+END_TEST
+
+/* A far jump to the host's 32-bit code segment, which the guest's GDT has under the same number. */
+WORLD_BLOB(blob_compat,
+           "ljmp *1f(%rip)\n 1: .long 0x100040, 0x23\n .skip 64 - (. - blob_compat), 0x90\n"
+           ".code32\n inc %eax\n hlt\n inc %eax\n hlt\n .code64\n");
+
+START_TEST(code_of_32_bits_runs_and_stays_what_it_is)
+{
+	world_enter_at(w, 0, PUT(blob_compat));
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+	ck_assert_uint_eq(v->regs.cs, FLAT_RING3_CS32);
+	ck_assert_uint_eq(v->regs.rax, 1);
+	v->regs.rip++;
+	v->regs.rax = 0xffffffff;
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(v->regs.rax, 0);
+	v->regs.cs = FLAT_RING3_CS64;
+}
+END_TEST
+
+/* ---- floating point ---------------------------------------------------------------------------- */
+
+WORLD_BLOB(
+	blob_fpu,
+	"mov $0x400000, %eax\n fldl (%rax)\n movups (%rax), %xmm0\n movups 16(%rax), %xmm15\n"
+	"1: ldmxcsr 32(%rax)\n 2: " WORLD_CALL(
+		29) "mov $0x400100, %eax\n movups %xmm0, (%rax)\n"
+		    "movups %xmm15, 16(%rax)\n stmxcsr 32(%rax)\n fstl 40(%rax)\n hlt\n jmp 2b\n");
+
+static const double numbers[4] = { 1.5, -2.25, 1e300, 3.0 };
+
+static void start_fpu(void)
+{
+	const uint32_t mxcsr = 0x3f80;
+
+	memcpy(world_at(w, v->root_kernel, WORLD_DATA), numbers, sizeof(numbers));
+	memcpy(world_at(w, v->root_kernel, WORLD_DATA + 32), &mxcsr, sizeof(mxcsr));
+	world_enter_at(w, 0, PUT(blob_fpu));
+	run_to_call(29);
+}
+
+static void check_fpu(void)
+{
+	uint8_t *found = world_at(w, v->root_kernel, WORLD_DATA + 0x100);
+	uint32_t mxcsr;
+
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+	memcpy(&mxcsr, found + 32, sizeof(mxcsr));
+	ck_assert_mem_eq(found, numbers, sizeof(numbers));
+	ck_assert_uint_eq(mxcsr & ~0x3fu, 0x3f80);
+	ck_assert_mem_eq(found + 40, numbers, sizeof(double));
+	memset(found, 0, 64);
+	v->regs.rip++;
+	run_to_call(29);
+}
+
+/* Another root with the same pages. */
+static mfn_t twin_root(void)
+{
+	mfn_t twin = world_alloc(w, 1);
+	unsigned nr = w->nr_runs;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct hv_run_map *m = &w->run[i];
+
+		world_map(w, twin, m->va, m->nr, m->mfn, m->writable ? "w" : "x");
+	}
+	return twin;
+}
+
+START_TEST(the_floating_point_state_survives_exits)
+{
+	start_fpu();
+	check_fpu(); /* after a hypercall, and one more after the exception in there */
+	check_fpu();
+}
+END_TEST
+
+START_TEST(the_floating_point_state_goes_along_to_another_root)
+{
+	mfn_t root[2] = { v->root_kernel, twin_root() };
+
+	start_fpu();
+	for (unsigned i = 0; i < 6; i++) {
+		v->root_kernel = root[i & 1]; /* after a hypercall */
+		check_fpu();
+	}
+	/* and after an exception */
+	for (unsigned i = 0; i < 6; i++) {
+		run_to(HV_EXIT_EXCEPTION);
+		v->root_kernel = root[i & 1];
+		v->regs.rip++;
+		run_to_call(29);
+		check_fpu();
+	}
+}
+END_TEST
+
+START_TEST(the_floating_point_state_can_be_reset)
+{
+	uint8_t *found = world_at(w, v->root_kernel, WORLD_DATA + 0x100);
+	static const uint8_t zeros[32];
+	uint32_t mxcsr;
+
+	start_fpu();
+	hv_engine_process.vcpu_reset_fpu(v);
+	memset(found, 0xff, 64);
+	run_to(HV_EXIT_EXCEPTION);
+	memcpy(&mxcsr, found + 32, sizeof(mxcsr));
+	ck_assert_mem_eq(found, zeros, 32);
+	ck_assert_uint_eq(mxcsr, 0x1f80);
+}
+END_TEST
+
+WORLD_BLOB(blob_segments,
+           "mov %fs:0, %rbx\n mov %gs:0, %rbp\n wrfsbase %rsi\n wrgsbase %rdi\n" WORLD_CALL(
+		   29) "hlt\n");
+
+START_TEST(segment_bases_belong_to_the_vcpu)
+{
+	mfn_t root[2] = { v->root_kernel, twin_root() };
+	uint64_t at = PUT(blob_segments);
+	uint64_t *data = (void *)world_at(w, v->root_kernel, WORLD_DATA);
+
+	data[0] = 10;
+	data[1] = 11;
+	data[2] = 12;
+	for (unsigned i = 0; i < 4; i++) {
+		v->root_kernel = root[i & 1];
+		world_enter_at(w, 0, at);
+		v->regs.fs_base = WORLD_DATA + 8;
+		v->regs.gs_base_kernel = WORLD_DATA + 16;
+		v->regs.gs_base_user = WORLD_DATA;
+		v->regs.rsi = 0x1000 + i;
+		v->regs.rdi = 0xffff800000000000 + i;
+		run_to_call(29);
+		ck_assert_uint_eq(v->regs.rbx, 11);
+		ck_assert_uint_eq(v->regs.rbp, 12);
+		ck_assert_uint_eq(v->regs.fs_base, 0x1000 + i);
+		ck_assert_uint_eq(v->regs.gs_base_kernel, 0xffff800000000000 + i);
+		ck_assert_uint_eq(v->regs.gs_base_user, WORLD_DATA);
+	}
+}
+END_TEST
+
+/* ---- mappings ---------------------------------------------------------------------------------- */
+
+WORLD_BLOB(blob_read, "1: mov 0x410000, %rbx\n hlt\n jmp 1b\n");
+
+static uint64_t changed(mfn_t root, uint64_t va, uint64_t len)
+{
+	struct hv_entry_change c = { .root = root, .va = va, .len = len };
+
+	return hv_engine_process.entry_changed(&w->domain, &c);
+}
+
+/* Another frame with a number in it goes where the data page at 0x410000 is. */
+static void remap(uint64_t number)
+{
+	mfn_t m = world_map(w, v->root_kernel, 0x410000, 1, HV_MFN_NONE, "w");
+
+	memcpy(world_frame(w, m), &number, sizeof(number));
+}
+
+static uint64_t read_again(void)
+{
+	run_to(HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+	v->regs.rip++;
+	return v->regs.rbx;
+}
+
+static const struct {
+	uint64_t va, len;
+	bool other_root, any_root, visible;
+} removals[] = {
+	{ 0x410000, 0x1000, false, false, true },
+	{ 0x400000, 0x10000, false, false, false }, /* ends just below */
+	{ 0x411000, 0x1000, false, false, false },  /* begins just above */
+	{ 0x400000, 0x200000, false, false, true },
+	{ 0, UINT64_C(1) << 39, false, false, true },
+	{ 0, 0, false, false, true }, /* anything */
+	{ 0x410000, 0x1000, true, false, false },
+	{ 0x410000, 0x1000, false, true, true },
+};
+
+START_TEST(a_removal_shows_after_the_next_flush)
+{
+	mfn_t root = removals[_i].any_root     ? HV_MFN_NONE
+	             : removals[_i].other_root ? (mfn_t){ 1 }
+	                                       : v->root_kernel;
+
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 1);
+	remap(2);
+	changed(root, removals[_i].va, removals[_i].len);
+	hv_engine_process.sync(&w->domain, 1);
+	ck_assert_uint_eq(read_again(), removals[_i].visible ? 2 : 1);
+}
+END_TEST
+
+START_TEST(a_removal_shows_after_retire_and_after_a_change_of_root)
+{
+	mfn_t root[2] = { v->root_kernel, twin_root() };
+
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 1);
+	remap(2);
+	hv_engine_process.retire(&w->domain, changed(v->root_kernel, 0x410000, 0x1000));
+	ck_assert_uint_eq(read_again(), 2);
+	remap(3);
+	changed(v->root_kernel, 0x410000, 0x1000);
+	ck_assert_uint_eq(read_again(), 2); /* no flush yet */
+	v->root_kernel = root[1];
+	remap(100);
+	ck_assert_uint_eq(read_again(), 100);
+	v->root_kernel = root[0];
+	ck_assert_uint_eq(read_again(), 3);
+}
+END_TEST
+
+START_TEST(a_lost_log_drops_everything)
+{
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 1);
+	remap(2);
+	changed(v->root_kernel, 0x410000, 0x1000);
+	for (unsigned i = 0; i < PE_LOG_SIZE; i++)
+		changed(v->root_kernel, 0x70000000, 0x1000);
+	hv_engine_process.sync(&w->domain, 1);
+	ck_assert_uint_eq(read_again(), 2);
+}
+END_TEST
+
+START_TEST(what_lies_elsewhere_is_not_mapped)
+{
+	struct hv_run_map m = { .root = v->root_kernel, .va = 0x600000, .nr = 1 };
+	static const struct {
+		uint64_t va, nr, mfn;
+	} bad[] = {
+		{ 0x600000, 1, WORLD_FIRST_MFN - 1 },
+		{ 0x600000, 1, WORLD_FIRST_MFN + WORLD_FRAMES },
+		{ 0x600000, 2, WORLD_FIRST_MFN + WORLD_FRAMES - 1 },
+		{ 0x600000, UINT64_MAX, WORLD_FIRST_MFN },
+		{ 0x600001, 1, WORLD_FIRST_MFN },
+		{ PE_GUEST_END, 1, WORLD_FIRST_MFN },
+		{ PE_GUEST_END - 0x1000, 2, WORLD_FIRST_MFN },
+		{ PE_CTL, 1, WORLD_FIRST_MFN },
+		{ 0xffff800000000000, 1, WORLD_FIRST_MFN },
+	};
+
+	world_enter_at(w, 0, PUT(blob_read));
+	read_again();
+	m.va = bad[_i].va;
+	m.nr = bad[_i].nr;
+	m.mfn.n = bad[_i].mfn;
+	ck_assert_int_eq(hv_engine_process.fill(v, &m), -EINVAL);
+}
+END_TEST
+
+/* More separate pages than a process can have mapped: a cache forgets, nothing else happens. */
+START_TEST(more_mappings_than_the_host_allows_are_no_failure)
+{
+	struct hv_run_map m = { .root = v->root_kernel, .nr = 1, .mfn = world_alloc(w, 4) };
+
+	remap(7);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 7);
+	for (unsigned i = 0; i < 70000; i++) {
+		m.va = 0x10000000 + (uint64_t)i * 2 * HV_PAGE_SIZE;
+		ck_assert_int_eq(hv_engine_process.fill(v, &m), 0);
+	}
+	ck_assert_uint_eq(read_again(), 7);
+}
+END_TEST
+
+WORLD_BLOB(blob_poll, "1: mov 0x410000, %rbx\n cmp $1000, %rbx\n jb 1b\n hlt\n jmp 1b\n");
+
+static atomic_bool poller_ends;
+
+static void *poller(void *arg)
+{
+	struct hv_exit x;
+
+	(void)arg;
+	while (!atomic_load(&poller_ends)) {
+		if (world_run(w, 1, &x) || x.kind == HV_EXIT_EXCEPTION)
+			return (void *)1;
+	}
+	return NULL;
+}
+
+/*
+ * A second vCPU reads a page all the time while its frame is exchanged. After each retire() the old
+ * frame gets a number that the reader must never see.
+ */
+START_TEST(nobody_reads_a_frame_after_it_was_retired)
+{
+	struct hv_vcpu *v1 = &w->vcpu[1];
+	mfn_t frame[2] = { world_alloc(w, 1), world_alloc(w, 1) };
+	struct hv_run_map *m;
+	pthread_t t;
+	void *seen;
+
+	v1->root_kernel = v->root_kernel;
+	world_map(w, v->root_kernel, 0x410000, 1, frame[0], "w");
+	m = &w->run[w->nr_runs - 1];
+	world_enter_at(w, 1, PUT(blob_poll));
+	atomic_store(&w->stop_at_tick, true);
+	pthread_create(&t, NULL, poller, NULL);
+	for (unsigned i = 1; i < 500; i++) {
+		uint64_t *old = (void *)world_frame(w, frame[(i - 1) & 1]);
+		uint64_t *new = (void *)world_frame(w, frame[i & 1]);
+
+		usleep(100);
+		pthread_mutex_lock(&w->domain.lock);
+		*new = i & 511;
+		m->mfn = frame[i & 1];
+		hv_engine_process.retire(&w->domain, changed(v->root_kernel, 0x410000, 0x1000));
+		*old = 5000;
+		pthread_mutex_unlock(&w->domain.lock);
+	}
+	atomic_store(&poller_ends, true);
+	hv_engine_process.vcpu_kick(v1);
+	pthread_join(t, &seen);
+	ck_assert_ptr_null(seen);
+	ck_assert_uint_gt(w->nr_fills, 100);
+}
+END_TEST
+
+START_TEST(more_roots_than_processes_take_turns)
+{
+	mfn_t root[12];
+
+	root[0] = v->root_kernel;
+	remap(42);
+	world_enter_at(w, 0, PUT(blob_read));
+	for (unsigned i = 1; i < ARRAY_LEN(root); i++) {
+		root[i] = world_alloc(w, 1);
+		for (unsigned r = 0; r < 5; r++) {
+			if (w->run[r].va == WORLD_CODE || w->run[r].va == 0x410000)
+				world_map(w, root[i], w->run[r].va, w->run[r].nr, w->run[r].mfn,
+				          "x");
+		}
+	}
+	for (unsigned i = 0; i < 60; i++) {
+		v->root_kernel = root[i * 5 % ARRAY_LEN(root)];
+		ck_assert_uint_eq(read_again(), 42);
+	}
+	ck_assert_uint_le(pe_of(&w->domain)->nr_procs, 6);
+}
+END_TEST
+
+static void setup_small(void)
+{
+	process_options.max_processes = 6;
+	setup();
+}
+
+START_TEST(a_root_that_goes_takes_its_process_along)
+{
+	mfn_t root[2] = { v->root_kernel, twin_root() };
+	unsigned procs = 0;
+
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	read_again();
+	v->root_kernel = root[1];
+	remap(2);
+	ck_assert_uint_eq(read_again(), 2);
+	hv_engine_process.root_gone(&w->domain, root[0]);
+	for (struct pe_proc *p = pe_of(&w->domain)->procs; p; p = p->next)
+		procs++;
+	ck_assert_uint_eq(procs, 1);
+	v->root_kernel = root[0]; /* the same frame as a new root */
+	ck_assert_uint_eq(read_again(), 1);
+}
+END_TEST
+
+/* ---- stopping ---------------------------------------------------------------------------------- */
+
+WORLD_BLOB(blob_spin, "1: inc %rbx\n jmp 1b\n");
+WORLD_BLOB(blob_calling, "1: inc %rbx\n" WORLD_CALL(29) "jmp 1b\n");
+WORLD_BLOB(blob_local, "1: inc %rbx\n xor %edi, %edi\n xor %esi, %esi\n" WORLD_CALL(25) "jmp 1b\n");
+WORLD_BLOB(blob_trapping, "1: inc %rbx\n hlt\n jmp 1b\n");
+
+static atomic_bool kicks_end;
+
+/* Kicks again only after the last kick was seen, so none may be lost. */
+static void *kicker(void *arg)
+{
+	unsigned last = ~0u;
+
+	(void)arg;
+	while (!atomic_load(&kicks_end)) {
+		unsigned seen = atomic_load(&w->nr_ticks);
+
+		if (seen == last) {
+			sched_yield();
+			continue;
+		}
+		last = seen;
+		hv_engine_process.vcpu_kick(v);
+	}
+	return NULL;
+}
+
+static const struct {
+	const char *from, *to;
+	uint64_t skip;
+	unsigned nr;
+} kicked[] = { { blob_spin, blob_spin_end, 0, 10000 },
+	       { blob_calling, blob_calling_end, 0, 3000 },
+	       { blob_local, blob_local_end, 0, 3000 },
+	       { blob_trapping, blob_trapping_end, 1, 3000 } };
+
+START_TEST(no_kick_is_lost_and_no_register_with_it)
+{
+	pthread_t t;
+
+	atomic_store(&w->stop_at_tick, true);
+	world_enter_at(w, 0, world_code(w, v->root_kernel, kicked[_i].from, kicked[_i].to));
+	v->regs.r15 = 0x1122334455667788;
+	pthread_create(&t, NULL, kicker, NULL);
+	while (atomic_load(&w->nr_ticks) < kicked[_i].nr) {
+		run();
+		ck_assert_uint_eq(v->regs.r15, 0x1122334455667788);
+		if (e.kind == HV_EXIT_EXCEPTION)
+			v->regs.rip += kicked[_i].skip;
+	}
+	atomic_store(&kicks_end, true);
+	pthread_join(t, NULL);
+}
+END_TEST
+
+START_TEST(a_kick_before_the_run_counts)
+{
+	world_enter_at(w, 0, PUT(blob_spin));
+	atomic_store(&w->stop_at_tick, true);
+	hv_engine_process.vcpu_kick(v);
+	run_to(HV_EXIT_KICKED);
+	ck_assert_uint_eq(w->nr_ticks, 1);
+}
+END_TEST
+
+START_TEST(a_deadline_is_kept)
+{
+	world_enter_at(w, 0, PUT(blob_spin));
+	atomic_store(&w->stop_at_tick, true);
+	for (unsigned i = 0; i < 50; i++) {
+		uint64_t due = pe_now() + 1000 * (uint64_t)(1 << i % 12);
+
+		atomic_store(&w->deadline, due);
+		run_to(HV_EXIT_KICKED);
+		ck_assert_uint_ge(pe_now(), due);
+	}
+	ck_assert_uint_gt(v->regs.rbx, 0);
+}
+END_TEST
+
+START_TEST(the_end_of_its_process_is_the_end_of_a_vcpu)
+{
+	world_enter_at(w, 0, PUT(blob_resume));
+	run_to_call(29);
+	kill(((struct pe_vcpu *)v->engine_priv)->current->pid, SIGKILL);
+	run_to(HV_EXIT_DEAD);
+	ck_assert_ptr_nonnull(e.why);
+	ck_assert(!e.from_user_root);
+}
+END_TEST
+
+START_TEST(without_a_nursery_there_is_an_error_and_no_waiting)
+{
+	struct pe_domain *pd = pe_of(&w->domain);
+	int rc;
+
+	world_enter_at(w, 0, PUT(blob_read));
+	read_again();
+	kill(pd->nursery, SIGKILL);
+	for (unsigned i = 0;; i++) {
+		ck_assert_uint_lt(i, 10);
+		v->root_kernel = world_alloc(w, 1);
+		rc = hv_engine_process.vcpu_run(v, &e);
+		if (rc)
+			break;
+	}
+	ck_assert_int_lt(rc, 0);
+}
+END_TEST
+
+/* ---- what the host can do ---------------------------------------------------------------------- */
+
+START_TEST(this_host_will_do)
+{
+	char why[256] = "";
+
+	ck_assert_msg(hv_engine_process.probe(why, sizeof(why)) == 0, "%s", why);
+}
+END_TEST
+
+static const struct {
+	uint64_t lo, hi;
+	bool ok;
+} ranges[] = {
+	{ 0x10000, 0x20000, true },
+	{ 0x100000, 0x100000000, true },
+	{ 0x100000, PE_GUEST_END, true },
+	{ 0x100000, PE_GUEST_END + 1, false },
+	{ 0xffffffff81000000, 0xffffffff82000000, false },
+	{ 0x20000, 0x10000, false },
+	{ PE_CODE, PE_CODE + 0x1000, false },
+};
+
+START_TEST(an_impossible_range_gets_a_sentence)
+{
+	char why[256] = "";
+	int rc = hv_engine_process.check_range(ranges[_i].lo, ranges[_i].hi, why, sizeof(why));
+
+	ck_assert_int_eq(rc == 0, ranges[_i].ok);
+	ck_assert_int_eq(why[0] == 0, ranges[_i].ok);
 }
 END_TEST
 
 Suite *engine_process_suite(void);
 
+static TCase *new_case(Suite *s, const char *name, void (*prepare)(void))
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, prepare, teardown);
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(s, tc);
+	return tc;
+}
+
 Suite *engine_process_suite(void)
 {
 	Suite *s = suite_create("engine_process");
-	TCase *tc = tcase_create("normal");
+	TCase *tc = new_case(s, "normal", setup);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_hypercall_shows_all_registers_and_returns_with_them);
-	suite_add_tcase(s, tc);
+	tcase_add_test(tc, every_register_can_be_changed_between_exits);
+	tcase_add_loop_test(tc, the_page_has_an_entry_every_32_bytes_and_returns_from_each, 0, 14);
+	tcase_add_test(tc, user_code_that_calls_the_page_makes_a_system_call);
+	tcase_add_test(tc, a_syscall_instruction_is_reported_and_not_done);
+	tcase_add_test(tc, what_touches_only_the_vcpu_is_answered_in_place);
+	tcase_add_test(tc, nothing_is_answered_in_place_while_every_call_is_traced);
+	tcase_add_test(tc, a_base_that_is_not_canonical_goes_to_the_core);
+	tcase_add_test(tc, the_version_is_answered_in_place_unless_an_event_is_due);
+	tcase_add_loop_test(tc,
+	                    an_iret_within_the_kernel_is_done_in_place_when_nothing_else_is_to_do,
+	                    0, ARRAY_LEN(irets));
+	tcase_add_test(tc, an_iret_frame_that_is_not_there_goes_to_the_core);
+	tcase_add_loop_test(tc, an_exception_comes_as_hardware_gives_it, 0, ARRAY_LEN(faults));
+	tcase_add_loop_test(tc, an_address_without_code_faults_as_hardware_does, 0, 8);
+	tcase_add_test(tc, alignment_checks_work);
+	tcase_add_test(tc, single_steps_go_through_hypercalls);
+	tcase_add_test(tc, code_of_32_bits_runs_and_stays_what_it_is);
+	tcase_add_test(tc, the_floating_point_state_survives_exits);
+	tcase_add_test(tc, the_floating_point_state_goes_along_to_another_root);
+	tcase_add_test(tc, the_floating_point_state_can_be_reset);
+	tcase_add_test(tc, segment_bases_belong_to_the_vcpu);
+	tcase_add_loop_test(tc, a_removal_shows_after_the_next_flush, 0, ARRAY_LEN(removals));
+	tcase_add_test(tc, a_removal_shows_after_retire_and_after_a_change_of_root);
+	tcase_add_test(tc, nobody_reads_a_frame_after_it_was_retired);
+	tcase_add_test(tc, a_root_that_goes_takes_its_process_along);
+	tcase_add_loop_test(tc, no_kick_is_lost_and_no_register_with_it, 0, ARRAY_LEN(kicked));
+	tcase_add_test(tc, a_kick_before_the_run_counts);
+	tcase_add_test(tc, a_deadline_is_kept);
+	tcase_add_test(tc, this_host_will_do);
+
+	tc = new_case(s, "limits", setup);
+	tcase_add_test(tc, a_lost_log_drops_everything);
+	tcase_add_loop_test(tc, what_lies_elsewhere_is_not_mapped, 0, 9);
+	tcase_add_test(tc, more_mappings_than_the_host_allows_are_no_failure);
+	tcase_add_test(tc, the_end_of_its_process_is_the_end_of_a_vcpu);
+	tcase_add_test(tc, without_a_nursery_there_is_an_error_and_no_waiting);
+	tcase_add_loop_test(tc, an_impossible_range_gets_a_sentence, 0, ARRAY_LEN(ranges));
+
+	tc = new_case(s, "few processes", setup_small);
+	tcase_add_test(tc, more_roots_than_processes_take_turns);
 	return s;
 }

@@ -4,60 +4,13 @@
  * guest pages, one page of trampoline and nothing else. docs/engines.md tells how and why.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <linux/seccomp.h>
 
 #include "hypervisor-stub/engines/process/process.h"
 
-#define HWCAP2_FSGSBASE_BIT (1u << 1)
-
 struct process_options process_options = { .max_processes = 256, .spare = 2 };
-
-static int say(char *why, size_t why_len, const char *sentence)
-{
-	snprintf(why, why_len, "%s", sentence);
-	return -ENOSYS;
-}
-
-static int probe(char *why, size_t why_len)
-{
-	uint32_t action = SECCOMP_RET_KILL_PROCESS;
-	int fd;
-
-	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
-		return say(why, why_len,
-		           "this processor or kernel does not let programs set segment bases "
-		           "(FSGSBASE): use Linux 5.9 or later on a processor from 2013 or later");
-	if (!(pe_xsave_mask() & 2))
-		return say(why, why_len,
-		           "this processor or kernel has no XSAVE: the process engine cannot run "
-		           "here");
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
-		return say(why, why_len,
-		           "this kernel has no seccomp filters: use one built with "
-		           "CONFIG_SECCOMP_FILTER");
-	fd = memfd_create("paravane-probe", MFD_CLOEXEC);
-	if (fd < 0)
-		return say(why, why_len,
-		           "memfd_create is refused here: allow it in the container's seccomp "
-		           "profile");
-	close(fd);
-	return 0;
-}
-
-static int check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len)
-{
-	if (hi > PE_GUEST_END || lo > hi)
-		return say(why, why_len, "too high");
-	return 0;
-}
 
 static uint64_t m2p_bytes(const struct hv_domain *d)
 {
@@ -216,8 +169,8 @@ static uint64_t local_hypercalls(const struct hv_vcpu *v, unsigned nr)
 
 const struct hv_engine hv_engine_process = {
 	.name = "process",
-	.probe = probe,
-	.check_range = check_range,
+	.probe = pe_probe,
+	.check_range = pe_check_range,
 	.m2p_address = m2p_address,
 	.domain_create = domain_create,
 	.domain_destroy = domain_destroy,

@@ -2,7 +2,8 @@
 /*
  * The objects of the process engine, and which file owns what of them.
  *
- *   process.c    the engine's table, probe, hypercall page
+ *   process.c    the engine's table, domains and vCPUs, hypercall page
+ *   probe.c      whether it works here
  *   pages.c      the file behind the groups (layout.h), its slots
  *   script.c     what a guest process does to become one; the constants page
  *   filter.c     its system-call filters
@@ -200,6 +201,10 @@ void pe_futex_wake(_Atomic uint32_t *word, int how_many);
 bool pe_has_ended(pid_t pid);
 size_t pe_max_mappings(void); /* vm.max_map_count */
 uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE_MAX */
+
+/* probe.c: engine.h has the contracts */
+int pe_probe(char *why, size_t why_len);
+int pe_check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len);
 
 /* pages.c */
 int pe_pages_create(struct pe_domain *pd, unsigned nr_slots);
