@@ -23,7 +23,7 @@
 #define XENMEM_machphys_mfn_list        5  /* struct xen_machphys_mfn_list */
 #define XENMEM_populate_physmap         6  /* struct xen_memory_reservation: pfns in, mfns out */
 #define XENMEM_add_to_physmap           7  /* translated guests only */
-#define XENMEM_memory_map               9  /* struct xen_memory_map; ENOSYS: all pages are RAM */
+#define XENMEM_memory_map               9  /* struct xen_memory_map: one row, all RAM */
 #define XENMEM_machine_memory_map       10 /* privileged */
 #define XENMEM_exchange                 11 /* struct xen_memory_exchange */
 #define XENMEM_machphys_mapping         12 /* struct xen_machphys_mapping */

@@ -420,6 +420,26 @@ static int64_t machphys_mfn_list(struct hv_vcpu *v, uint64_t arg)
 	return hv_copy_to_guest(v, arg, &list, sizeof(list));
 }
 
+/* One row, as Xen's toolstack makes it: RAM from 0 to what the domain may ever have. */
+static int64_t memory_map(struct hv_vcpu *v, uint64_t arg)
+{
+	struct {
+		uint64_t start, len;
+		uint32_t type;
+	} __attribute__((packed))
+	ram = { .len = v->domain->mem.max_pages << HV_PAGE_SHIFT, .type = 1 };
+	struct xen_memory_map map;
+
+	if (hv_copy_from_guest(v, &map, arg, sizeof(map)))
+		return -XEN_EFAULT;
+	if (map.nr_entries < 1)
+		return -XEN_EINVAL;
+	if (hv_copy_to_guest(v, xen_guest_handle_va(map.buffer), &ram, sizeof(ram)))
+		return -XEN_EFAULT;
+	map.nr_entries = 1;
+	return hv_copy_to_guest(v, arg, &map, sizeof(map));
+}
+
 /* ---- refused ------------------------------------------------------------------------------------ */
 
 /* For translated guests only: the domid is looked at first, as in Xen. */
@@ -463,8 +483,6 @@ static int64_t refused(struct hv_vcpu *v, unsigned op, uint64_t arg)
 	uint16_t domid;
 
 	switch (op) {
-	case XENMEM_memory_map:
-		return -XEN_ENOSYS; /* no map was set: Xen's answer to a paravirtual domain */
 	case XENMEM_machine_memory_map:
 	case XENMEM_set_memory_map:
 	case MEM_access_op:
@@ -511,6 +529,8 @@ static int64_t memory_op(struct hv_vcpu *v, unsigned op, uint64_t start, uint64_
 	case XENMEM_machphys_mfn_list:
 	case XENMEM_machphys_compat_mfn_list:
 		return machphys_mfn_list(v, arg);
+	case XENMEM_memory_map:
+		return memory_map(v, arg);
 	case XENMEM_add_to_physmap:
 	case XENMEM_add_to_physmap_batch:
 	case XENMEM_remove_from_physmap:

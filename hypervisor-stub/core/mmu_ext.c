@@ -142,9 +142,10 @@ static int vcpu_op(struct hv_vcpu *v, const struct mmuext_op *op)
 	case MMUEXT_INVLPG_ALL:
 		sync_vcpus(v->domain, hv_all_vcpus(v->domain));
 		return 0;
-	case MMUEXT_FLUSH_CACHE:
+	case MMUEXT_FLUSH_CACHE: /* for owners of devices, with an errno each */
+		return -XEN_EACCES;
 	case MMUEXT_FLUSH_CACHE_GLOBAL:
-		return -XEN_EACCES; /* for owners of devices */
+		return -XEN_EINVAL;
 	case MMUEXT_SET_LDT:
 		return hv_ldt_set(v, op->arg1.linear_addr, op->arg2.nr_ents);
 	default:

@@ -369,7 +369,6 @@ static const struct {
 	{ XENMEM_maximum_reservation, DOMID_SELF, WORLD_PAGES + SPARE },
 	{ XENMEM_maximum_gpfn, DOMID_SELF, 0 },
 	{ XENMEM_current_reservation | 1 << 6, DOMID_SELF, -XEN_EINVAL },
-	{ XENMEM_memory_map, DOMID_SELF, -XEN_ENOSYS },
 	{ XENMEM_machine_memory_map, DOMID_SELF, -XEN_EPERM },
 	{ XENMEM_set_memory_map, DOMID_SELF, -XEN_EPERM },
 	{ XENMEM_add_to_physmap, DOMID_SELF, -XEN_EACCES },
