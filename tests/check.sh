@@ -36,7 +36,7 @@ for prog; do
 	timeout -k 10 "$limit" "$prog" </dev/null >"$log" 2>&1
 	rc=$?
 	ms=$((($(date +%s%N) - start) / 1000000))
-	read -r p f s <<<"$(count "$log") 0 0 0"
+	read -r p f s _ <<<"$(count "$log") 0 0 0"
 	[ -n "$(count "$log")" ] || { p=0 f=1 s=0; echo "no closing line (exit status $rc)" >>"$log"; }
 	if [ $rc != 0 ] && [ "$f" = 0 ]; then f=1; echo "exit status $rc" >>"$log"; fi
 	total_p=$((total_p + p)) total_f=$((total_f + f)) total_s=$((total_s + s))
