@@ -25,8 +25,11 @@
 #include <stdint.h>
 
 #include "abi/xen.h"
+#include "pvops/pv_ops.h"
 
 #define PV_EVTCHN_WORDS 64
+
+struct pv_aspace;
 
 struct pv_cpu {
 	struct pv_cpu *self;
@@ -42,6 +45,8 @@ struct pv_cpu {
 	uint32_t upcall_depth;        /* upcalls being handled on this vCPU */
 	const void *volatile waiting; /* lock that this vCPU sleeps for, or NULL (lock.c) */
 	uint32_t kick_port;           /* the port that ends such a sleep; 0: none yet */
+	struct pv_context context;    /* what this vCPU has loaded (aspace.c) */
+	struct pv_aspace *aspace;     /* whose roots those are; NULL: the boot root */
 	void *kernel; /* for the kernel's own per-CPU data; the library never looks */
 };
 

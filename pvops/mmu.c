@@ -391,6 +391,11 @@ int pv_mmu_set_entries(uint64_t *table, unsigned int first, unsigned int count,
 	return 0;
 }
 
+pv_root_t pv_mmu_boot_root(void)
+{
+	return (pv_root_t){ pv_virt_to_pfn(root) };
+}
+
 uint64_t pv_mmu_read_entry(const uint64_t *table, unsigned int index)
 {
 	uint64_t e = pv_load(&table[index]);

@@ -8,7 +8,8 @@
  *   [64 KiB, memory_end)                identity map: virtual = pseudo-physical
  *   [PV_WINDOW, PV_WINDOW + 512 GiB)    the window: foreign frames, grant tables
  *
- * Nothing is mapped below 64 KiB. Level-4 slots 1 to 63 are left to user programs.
+ * Nothing is mapped below 64 KiB. Level-4 slots 1 to 63 belong to user programs
+ * (aspace.h).
  */
 #ifndef PVOPS_MMU_H
 #define PVOPS_MMU_H
@@ -104,13 +105,19 @@ int pv_mmu_protect(void *page, unsigned int prot);
  */
 uint64_t pv_mmu_window(unsigned int pages);
 
-/* The operations of pv_mmu_ops; see there. */
+/* The root that the kernel booted with: nothing but the kernel is mapped under it, ever. */
+pv_root_t pv_mmu_boot_root(void);
+
+/* The operations of pv_mmu_ops and pv_cpu_ops; see there. */
 int pv_mmu_load_root(pv_root_t root);
 int pv_mmu_load_user_root(pv_root_t root);
 int pv_mmu_table_make(void *table, unsigned int level);
 int pv_mmu_table_drop(void *table, unsigned int level);
 int pv_mmu_set_entries(uint64_t *table, unsigned int first, unsigned int count,
                        const uint64_t *entries);
+int pv_mmu_write_entries(struct pv_pt_write *list, unsigned int count,
+                         const struct pv_flush *flush);
+int pv_mmu_switch_context(const struct pv_context *from, const struct pv_context *to);
 uint64_t pv_mmu_read_entry(const uint64_t *table, unsigned int index);
 void pv_mmu_flush_page(uint64_t va);
 void pv_mmu_flush_all(void);

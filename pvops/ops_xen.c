@@ -182,6 +182,7 @@ const struct pv_ops pv_ops_xen = {
 		.set_user_gs_base = xen_set_user_gs_base,
 		.set_xcr0 = xen_set_xcr0,
 		.shutdown = xen_shutdown,
+		.switch_context = pv_mmu_switch_context,
 	},
 	.mmu = {
 		.load_root = pv_mmu_load_root,
@@ -189,6 +190,7 @@ const struct pv_ops pv_ops_xen = {
 		.table_make = pv_mmu_table_make,
 		.table_drop = pv_mmu_table_drop,
 		.set_entries = pv_mmu_set_entries,
+		.write_entries = pv_mmu_write_entries,
 		.read_entry = pv_mmu_read_entry,
 		.flush_page = pv_mmu_flush_page,
 		.flush_all = pv_mmu_flush_all,

@@ -17,6 +17,8 @@
 
 #include "pvops/frame.h"
 
+#define PV_PT_WRITE_MAX 64
+
 /* A page-table root: the frame number (pfn) of a level-4 table. */
 typedef struct {
 	uint64_t pfn;
@@ -28,6 +30,27 @@ enum pv_prot {
 	PV_PROT_WRITE = 2,
 	PV_PROT_EXEC = 4,
 	PV_PROT_USER = 8, /* for user mode too */
+};
+
+/* One entry of a table, to be written; the frame in `value` is a pfn. */
+struct pv_pt_write {
+	uint64_t *entry;
+	uint64_t value;
+};
+
+/* The translations that a list of writes made stale. */
+struct pv_flush {
+	uint64_t cpus;      /* bit per vCPU that may hold them */
+	uint64_t va;        /* the first page */
+	unsigned int pages; /* how many from there on; 0: all that there are */
+};
+
+/* What a vCPU has loaded to run one user program, or kernel code alone. */
+struct pv_context {
+	pv_root_t kernel_root;
+	pv_root_t user_root; /* pfn 0: none, there is no way to user mode */
+	void *kernel_stack;  /* on which the kernel is entered from user mode */
+	uint64_t fs_base;
 };
 
 struct pv_spinlock {
@@ -46,6 +69,11 @@ struct pv_cpu_ops {
 	int (*set_xcr0)(uint64_t mask);
 	/* Ends this machine; reason: SHUTDOWN_*. */
 	void (*shutdown)(unsigned int reason);
+	/*
+	 * From one context to another, in one step; what is equal in both is left alone. The kernel
+	 * code that calls is mapped in both. 0 or negative XEN_E*; then the old context is in force.
+	 */
+	int (*switch_context)(const struct pv_context *from, const struct pv_context *to);
 };
 
 struct pv_mmu_ops {
@@ -61,6 +89,12 @@ struct pv_mmu_ops {
 	/* Writes entries first to first + count - 1 of a table; frames in them are pfns. */
 	int (*set_entries)(uint64_t *table, unsigned int first, unsigned int count,
 	                   const uint64_t *entries);
+	/*
+	 * A list of writes to any tables, in order and in one step, and then the flush (NULL: none).
+	 * The list is used up. At most PV_PT_WRITE_MAX. 0 or negative XEN_E*; then some are done.
+	 */
+	int (*write_entries)(struct pv_pt_write *list, unsigned int count,
+	                     const struct pv_flush *flush);
 	/* The entry as the kernel wrote it: with a pfn. */
 	uint64_t (*read_entry)(const uint64_t *table, unsigned int index);
 	/* This vCPU's, and every vCPU's, cached translations. */
