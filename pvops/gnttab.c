@@ -15,7 +15,6 @@
 #include "pvops/hypercall.h"
 #include "pvops/lock.h"
 #include "pvops/mmu.h"
-#include "pvops/p2m.h"
 
 #define PER_FRAME  (PV_PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define MAX_FRAMES 64 /* 32768 grants, 128 MiB shared at a time */

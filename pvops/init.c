@@ -12,6 +12,7 @@
 #include "pvops/cpu.h"
 #include "pvops/evtchn.h"
 #include "pvops/hypercall.h"
+#include "pvops/memory.h"
 #include "pvops/mmu.h"
 #include "pvops/p2m.h"
 #include "pvops/pv_ops.h"
@@ -21,13 +22,10 @@
 
 #define LOW_END 0x100000ull /* where the image begins (guest.lds) */
 
-struct pv_boot pv_boot;
-
 static struct pv_cpu boot_cpu;
 
 /* Called by xen_head.S. boot_sp: end of the page that was our stack when we were entered. */
 void pv_start_xen(const struct start_info *start, uint64_t boot_sp);
-void pv_memory_hand_over(void);
 
 static void must(int rc, const char *what)
 {

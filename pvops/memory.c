@@ -11,8 +11,11 @@
 #include "pvops/barrier.h"
 #include "pvops/evtchn.h"
 #include "pvops/lock.h"
+#include "pvops/memory.h"
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
+
+struct pv_boot pv_boot;
 
 struct free_page {
 	struct free_page *next;
@@ -22,8 +25,6 @@ static struct free_page *freed;
 static struct pv_spinlock lock = PV_SPINLOCK_INIT;
 static bool kernel_runs;
 
-/* init.c says so right before kernel_main(). */
-void pv_memory_hand_over(void);
 void pv_memory_hand_over(void)
 {
 	kernel_runs = true;

@@ -215,5 +215,3 @@ const struct pv_ops pv_ops_xen = {
 		.kick = xen_lock_kick,
 	},
 };
-
-struct pv_ops pv_ops;
