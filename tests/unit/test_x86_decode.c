@@ -212,6 +212,13 @@ static const struct {
 	{ "0f0b", X86_MODE_64, X86_FLOW_STOP, 0 },
 	{ "ea785634121000", X86_MODE_32, X86_FLOW_FAR, 0 },
 	{ "c5f877", X86_MODE_64, X86_FLOW_NEXT, 0 },
+	{ "ff30", X86_MODE_64, X86_FLOW_NEXT, 0 },
+	{ "c7c000000000", X86_MODE_64, X86_FLOW_NEXT, 0 },
+	{ "c7f800000000", X86_MODE_64, X86_FLOW_JCC, 0x1006 }, /* xbegin */
+	{ "0f01d9", X86_MODE_64, X86_FLOW_INT, 0 },            /* vmmcall */
+	{ "0f01f9", X86_MODE_64, X86_FLOW_NEXT, 0 },           /* rdtscp */
+	{ "0f0119", X86_MODE_64, X86_FLOW_NEXT, 0 },           /* lidt */
+	{ "480f07", X86_MODE_64, X86_FLOW_FAR, 0 },
 };
 
 START_TEST(control_goes_where_the_instruction_sends_it)
@@ -369,6 +376,9 @@ Suite *x86_decode_suite(void)
 	tcase_add_test(limits, outside_64_bit_code_vex_and_evex_are_les_lds_and_bound);
 	tcase_add_loop_test(hostile, undefined_encodings_are_refused, 0, ARRAY_LEN(undefined));
 	tcase_add_test(hostile, no_byte_behind_the_given_ones_is_touched);
+	tcase_set_timeout(normal, 60);
+	tcase_set_timeout(limits, 60);
+	tcase_set_timeout(hostile, 60);
 	suite_add_tcase(s, normal);
 	suite_add_tcase(s, limits);
 	suite_add_tcase(s, hostile);

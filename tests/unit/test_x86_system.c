@@ -294,6 +294,26 @@ static enum x86_result w_write_table(struct x86_emu *e, enum x86_table which, ui
 	return X86_DONE;
 }
 
+static enum x86_result no_vec_get(struct x86_emu *e, enum x86_vec_kind kind, unsigned nr, void *buf,
+                                  unsigned len)
+{
+	(void)kind;
+	(void)nr;
+	memset(buf, 0, len);
+	return maybe_refuse(e);
+}
+
+static enum x86_result no_vec_set(struct x86_emu *e, enum x86_vec_kind kind, unsigned nr,
+                                  const void *buf, unsigned len, bool zero_upper)
+{
+	(void)kind;
+	(void)nr;
+	(void)buf;
+	(void)len;
+	(void)zero_upper;
+	return maybe_refuse(e);
+}
+
 static enum x86_result w_get_segment(struct x86_emu *e, enum x86_seg seg, struct x86_segment *out)
 {
 	(void)e;
@@ -1421,6 +1441,200 @@ START_TEST(a_32_bit_start_can_be_interpreted)
 }
 END_TEST
 
+static void go_to_protected_mode(void)
+{
+	emu.mode = X86_MODE_32;
+	emu.cpl = 0;
+	emu.flags = X86_EMU_KERNEL;
+	regs.cs = 0x10;
+}
+
+START_TEST(protected_mode_returns_inward_and_outward)
+{
+	static const uint32_t frame[5] = { CODE_AT + 0x40, 0x13, X86_FLAG_IOPL | X86_FLAG_IF,
+		                           STACK_AT + 0x80, 0x1b };
+	unsigned i;
+
+	go_to_protected_mode();
+	for (i = 0; i < 5; i++)
+		poke(STACK_AT + 4 * i, frame[i], 4);
+	ck_assert_int_eq(run("cf"), X86_DONE); /* iret to ring 3 takes esp and ss */
+	ck_assert_uint_eq(regs.rip, CODE_AT + 0x40);
+	ck_assert_uint_eq(regs.rsp, STACK_AT + 0x80);
+	ck_assert_uint_eq(regs.ss, 0x1b);
+	ck_assert_uint_eq(regs.rflags, X86_FLAG_ONE | X86_FLAG_IOPL | X86_FLAG_IF);
+
+	emu.cpl = 3;
+	regs.rsp = STACK_AT;
+	ck_assert_int_eq(run("cf"), X86_DONE); /* the same frame from ring 3 does not */
+	ck_assert_uint_eq(regs.rsp, STACK_AT + 12);
+
+	emu.cpl = 0;
+	regs.rsp = STACK_AT;
+	poke(STACK_AT + 16, STACK_AT + 0x100, 4); /* behind what lret 8 drops: esp, ss */
+	poke(STACK_AT + 20, 0x1b, 4);
+	regs.ss = 0;
+	ck_assert_int_eq(run("ca0800"), X86_DONE);
+	ck_assert_uint_eq(regs.rsp, STACK_AT + 0x108);
+	ck_assert_uint_eq(regs.ss, 0x1b);
+
+	/* virtual-8086 mode and nested tasks are not done */
+	poke(STACK_AT + 8, X86_FLAG_VM, 4);
+	regs.rsp = STACK_AT;
+	check_unhandled("cf");
+	regs.rflags |= X86_FLAG_NT;
+	check_unhandled("cf");
+}
+END_TEST
+
+START_TEST(real_mode_returns_load_all_flags)
+{
+	ops.load_segment = NULL;
+	ops.load_code = NULL;
+	emu.mode = X86_MODE_16;
+	emu.flags = X86_EMU_KERNEL | X86_EMU_REAL;
+	emu.cpl = 0;
+	regs.cs = MEM_BASE >> 4;
+	regs.rip = 0x800;
+	regs.ss = STACK_AT >> 4;
+	regs.rsp = 0x10;
+	regs.rflags = X86_FLAG_ONE | X86_FLAG_AC;
+	poke(STACK_AT + 0x10, 0x900, 2);
+	poke(STACK_AT + 0x12, 0x1003, 2);
+	poke(STACK_AT + 0x14, 0x3202, 2);
+	ck_assert_int_eq(run("cf"), X86_DONE);
+	ck_assert_uint_eq(regs.cs, 0x1003); /* no privilege in a real-mode selector */
+	ck_assert_uint_eq(regs.rip, 0x900);
+	ck_assert_uint_eq(regs.rsp, 0x16);
+	ck_assert_uint_eq(regs.rflags, X86_FLAG_AC | 0x3202);
+	poke(STACK_AT + 0x16, 0x800, 2);
+	poke(STACK_AT + 0x18, 0x1000, 2);
+	ck_assert_int_eq(run("cb"), X86_DONE);
+	ck_assert_uint_eq(regs.cs, 0x1000);
+	ck_assert_int_eq(run("9a00090010"), X86_DONE);
+	ck_assert_uint_eq(peek(STACK_AT + 0x16, 4), 0x10000805);
+	check_fault("0f00c0", X86_VECTOR_UD, 0); /* sldt is not of real mode */
+}
+END_TEST
+
+START_TEST(protected_mode_has_instructions_of_its_own)
+{
+	go_to_protected_mode();
+	regs.rax = 5;
+	poke(DATA_AT, 0xfffffffb, 4); /* -5 .. 5 */
+	poke(DATA_AT + 4, 5, 4);
+	check_done("6203"); /* bound eax, [ebx] */
+	regs.rax = 6;
+	check_fault("6203", X86_VECTOR_BR, 0);
+	regs.rax = 0xfffffffa;
+	check_fault("6203", X86_VECTOR_BR, 0);
+	regs.rflags |= X86_FLAG_CF;
+	check_done("d6"); /* salc */
+	ck_assert_uint_eq(regs.rax, 0xffffffff);
+	check_done("ce"); /* into, without an overflow */
+	regs.rflags |= X86_FLAG_OF;
+	check_done("ce");
+	ck_assert_uint_eq(world.system_arg, X86_VECTOR_OF);
+	regs.ds = 0x28;
+	check_done("1e"); /* push ds, pop es */
+	check_done("07");
+	ck_assert_uint_eq(regs.es, 0x28);
+	poke(DATA_AT, 0x12345678, 4);
+	poke(DATA_AT + 4, 0x30, 2);
+	check_done("c413"); /* les edx, [ebx] */
+	ck_assert_uint_eq(regs.rdx, 0x12345678);
+	ck_assert_uint_eq(regs.es, 0x30);
+	check_unhandled("63c0"); /* arpl */
+	poke(DATA_AT + 2, 0xff345678, 4);
+	check_done("660f0113"); /* lgdt with 16-bit operands takes 24 bits */
+	ck_assert_uint_eq(world.table_base[X86_TABLE_GDT], 0x345678);
+	ops.get_segment = w_get_segment;
+	world.segment[X86_SEG_DS].base = 0x1000;
+	check_done("0f013b"); /* invlpg */
+	ck_assert_uint_eq(world.invalidated, DATA_AT + 0x1000);
+	world.segment[X86_SEG_TR].selector = 0x40;
+	check_done("0f00c9"); /* str ecx */
+	ck_assert_uint_eq(regs.rcx, 0x40);
+	check_fault("0f01f8", X86_VECTOR_UD, 0); /* swapgs */
+}
+END_TEST
+
+static const struct {
+	const char *hex;
+	enum x86_system which;
+} system_instructions[] = {
+	{ "0f34", X86_SYS_SYSENTER },      { "0f35", X86_SYS_SYSEXIT },
+	{ "0f05", X86_SYS_SYSCALL },       { "480f07", X86_SYS_SYSRET },
+	{ "0f01f8", X86_SYS_SWAPGS },      { "0f01c1", X86_SYS_VMCALL },
+	{ "0f01c8", X86_SYS_MONITOR },     { "0f01c9", X86_SYS_MWAIT },
+	{ "0f01ca", X86_SYS_CLAC },        { "0f01cb", X86_SYS_STAC },
+	{ "660f388203", X86_SYS_INVPCID }, { "f1", X86_SYS_INT },
+};
+
+START_TEST(system_instructions_reach_their_callback)
+{
+	regs.rax = DATA_AT;
+	check_done(system_instructions[_i].hex);
+	ck_assert_uint_eq(world.system_calls, 1);
+	ck_assert_uint_eq(world.system_which, system_instructions[_i].which);
+	if (system_instructions[_i].which == X86_SYS_MONITOR ||
+	    system_instructions[_i].which == X86_SYS_INVPCID)
+		ck_assert_uint_eq(world.system_arg, DATA_AT);
+	/* and what it refuses changes nothing, though it was given the working registers */
+	world.refuse = true;
+	check_fault(system_instructions[_i].hex, X86_VECTOR_GP, 0x18);
+}
+END_TEST
+
+START_TEST(cache_lines_and_fences_are_harmless)
+{
+	check_done("0faef0");   /* mfence */
+	check_done("0fae3b");   /* clflush [rbx] */
+	check_done("660fae33"); /* clwb [rbx] */
+	regs.rbx = 0x5000;
+	check_fault("0fae3b", X86_VECTOR_PF, 0);
+	check_done("0f0d0b");   /* a prefetch never faults */
+	check_done("0f1f03");   /* nor does a nop */
+	check_done("f30f1efa"); /* endbr64 */
+	regs.rbx = 0x0000800000000000;
+	check_done("0f013b"); /* invlpg of a non-canonical address does nothing */
+	ck_assert_uint_eq(world.invalidated, 0);
+}
+END_TEST
+
+START_TEST(a_forced_repetition_in_parts_stays_at_its_prefix)
+{
+	regs.rdi = DATA_AT;
+	regs.rcx = 6;
+	emu.max_reps = 4;
+	put_code("0f0b78656e f3aa");
+	ck_assert_int_eq(x86_emulate_forced(&emu, true), X86_DONE);
+	ck_assert_uint_eq(regs.rip, CODE_AT);
+	ck_assert_uint_eq(regs.rcx, 2);
+	ck_assert_int_eq(x86_emulate_forced(&emu, true), X86_DONE);
+	ck_assert_uint_eq(regs.rip, CODE_AT + 7);
+}
+END_TEST
+
+static const char *const malformed[] = {
+	"c5fc1203",     /* vmovlps with L = 1 */
+	"c5f01003",     /* vmovups with a third register */
+	"c4e17b6f03",   /* vmovdqu8 has no VEX form */
+	"c4e1786f03",   /* nor has the MMX movq */
+	"62f17c5f1003", /* a broadcast */
+	"62f17c6f1003", /* vector length 3 */
+	"62f17cc81003", /* zeroing without a mask */
+	"62f17ccf1103", /* zeroing of memory */
+};
+
+START_TEST(malformed_vector_prefixes_are_undefined)
+{
+	ops.get_vec = no_vec_get;
+	ops.set_vec = no_vec_set;
+	check_fault(malformed[_i], X86_VECTOR_UD, 0);
+}
+END_TEST
+
 Suite *x86_system_suite(void);
 Suite *x86_system_suite(void)
 {
@@ -1462,12 +1676,19 @@ Suite *x86_system_suite(void)
 	tcase_add_test(normal, absolute_moves_use_the_whole_address);
 	tcase_add_test(normal, real_mode_segments_are_sixteen_bytes_apart);
 	tcase_add_test(normal, a_32_bit_start_can_be_interpreted);
+	tcase_add_test(normal, protected_mode_returns_inward_and_outward);
+	tcase_add_test(normal, real_mode_returns_load_all_flags);
+	tcase_add_test(normal, protected_mode_has_instructions_of_its_own);
+	tcase_add_loop_test(normal, system_instructions_reach_their_callback, 0,
+	                    ARRAY_LEN(system_instructions));
+	tcase_add_test(normal, cache_lines_and_fences_are_harmless);
 
 	tcase_add_test(limits, an_instruction_may_cross_into_the_next_page);
 	tcase_add_test(limits, the_next_page_is_not_touched_without_need);
 	tcase_add_test(limits, the_last_canonical_byte_can_be_fetched);
 	tcase_add_test(limits, protected_mode_limits_and_types_hold);
 	tcase_add_test(limits, long_repetitions_come_in_parts);
+	tcase_add_test(limits, a_forced_repetition_in_parts_stays_at_its_prefix);
 	tcase_add_test(limits, a_count_of_zero_touches_nothing);
 	tcase_add_test(limits, single_stepping_is_reported_and_stops_a_repetition_each_time);
 
@@ -1481,9 +1702,14 @@ Suite *x86_system_suite(void)
 	tcase_add_test(hostile, a_race_lost_for_ever_is_given_back_to_the_guest);
 	tcase_add_loop_test(hostile, a_family_that_is_not_allowed_is_not_done, 0,
 	                    ARRAY_LEN(families));
+	tcase_add_loop_test(hostile, malformed_vector_prefixes_are_undefined, 0,
+	                    ARRAY_LEN(malformed));
 	tcase_add_loop_test(hostile, what_is_not_done_is_said_so, 0, ARRAY_LEN(not_done));
 	tcase_add_test(hostile, a_fault_in_the_middle_is_reported_by_its_own_element);
 
+	tcase_set_timeout(normal, 60);
+	tcase_set_timeout(limits, 60);
+	tcase_set_timeout(hostile, 60);
 	suite_add_tcase(s, normal);
 	suite_add_tcase(s, limits);
 	suite_add_tcase(s, hostile);
