@@ -4,6 +4,7 @@
  */
 #include <cpuid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -43,6 +44,28 @@ bool pe_has_ended(pid_t pid)
 	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL))
 		return errno == ECHILD;
 	return si.si_pid == pid;
+}
+
+bool pe_schedstat(pid_t tid, struct pe_schedstat *out)
+{
+	unsigned long long run, wait, runs;
+	char text[96];
+	ssize_t n;
+	int fd;
+
+	snprintf(text, sizeof(text), "/proc/%d/schedstat", (int)tid);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	if (sscanf(text, "%llu %llu %llu", &run, &wait, &runs) != 3)
+		return false;
+	*out = (struct pe_schedstat){ .run_ns = run, .wait_ns = wait, .runs = runs };
+	return true;
 }
 
 size_t pe_max_mappings(void)

@@ -50,9 +50,15 @@ static struct order *slot_of(struct pe_proc *p, uint32_t number)
 
 static void kill_silent(struct pe_proc *p)
 {
-	hv_log(p->pd->d, "process %d does not answer: ended", (int)p->pid);
+	hv_log(p->pd->d, "guest process %d does not carry out orders: ended", (int)p->pid);
 	p->dead = true;
 	kill(p->pid, SIGKILL);
+}
+
+/* Orders that the process says it has not carried out yet. */
+static uint32_t outstanding(struct pe_proc *p)
+{
+	return p->tail - pe_load(p->state, STATE_DONE);
 }
 
 /* Waits until the ring has room for one more. */
@@ -60,13 +66,14 @@ static void wait_for_room(struct pe_proc *p)
 {
 	uint64_t end = 0;
 
-	while (p->tail - pe_load(p->state, STATE_DONE) >= PE_NR_ORDERS) {
+	while (outstanding(p) >= PE_NR_ORDERS) {
 		uint64_t now = pe_now();
 
 		pe_order_publish(p, 0);
 		if (!end)
 			end = now + ORDER_LIMIT_NS;
-		if (now >= end)
+		/* More done than there are is a lie that needs no waiting. */
+		if (now >= end || outstanding(p) > PE_NR_ORDERS)
 			kill_silent(p);
 		if (p->dead || pe_has_ended(p->pid)) {
 			p->dead = true;

@@ -199,7 +199,12 @@ void pe_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns);
 void pe_futex_wake(_Atomic uint32_t *word, int how_many);
 /* Whether a child of ours has ended (it stays to be reaped). */
 bool pe_has_ended(pid_t pid);
-size_t pe_max_mappings(void); /* vm.max_map_count */
+/* What the scheduler says of a thread: time on a core, time waiting for one, and how often it ran. */
+struct pe_schedstat {
+	uint64_t run_ns, wait_ns, runs;
+};
+bool pe_schedstat(pid_t tid, struct pe_schedstat *out); /* false where the host does not tell */
+size_t pe_max_mappings(void);                           /* vm.max_map_count */
 uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE_MAX */
 
 /* probe.c: engine.h has the contracts */

@@ -268,7 +268,7 @@ static void take_signal(struct pe_vcpu *pv, struct pe_proc *p, struct hv_exit *e
 	memcpy(&si, p->state + STATE_SIGSTACK + si_at, sizeof(si));
 	take_gregs(v, p, g);
 	pe_fpu_is_in_frame(pv, p, fpstate);
-	inside = v->regs.rip - PE_CODE < PE_CODE_SIZE + 2;
+	inside = v->regs.rip - PE_CODE < PE_CODE_SIZE;
 
 	if (signo == PE_SIG_KICK || (si.si_code <= 0 && signo != SIGSYS)) {
 		exit->kind = HV_EXIT_KICKED;

@@ -18,6 +18,11 @@
 #define LOOK_NS   50000000u /* a sleep no longer than this: a guest that died cannot wake us */
 #define SLICE_NS  5000000u  /* about what the host gives a busy thread at once */
 
+/* Kicks that bring no exit: when to look at the guest's use of its core, and what is too much. */
+#define DEAF_LOOK_NS 5000000u
+#define DEAF_RUNS    200u
+#define DEAF_RUN_NS  50000000u
+
 void pe_go(struct pe_proc *p)
 {
 	pe_store(p->ctl, CTL_ANSWERED, p->seq);
@@ -40,6 +45,48 @@ static void stop_guest(struct pe_proc *p)
 {
 	pe_store(p->ctl, CTL_PENDING, 1);
 	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
+}
+
+/* What is known of a guest that was told to stop and has not. */
+struct stop {
+	bool wanted;
+	uint64_t next_kick, next_look;
+	struct pe_schedstat before;
+};
+
+/*
+ * Whether the guest ran after kicks and yet did not report. Honest code is in the trampoline for an
+ * instant only, and looks at the pending flag on its way; code that jumped into the trampoline to
+ * sleep or loop there would make us wait for ever. A guest that has not had the core is just slow.
+ */
+static bool is_deaf(struct pe_proc *p, struct stop *s, uint64_t now)
+{
+	struct pe_schedstat st;
+
+	if (now < s->next_look)
+		return false;
+	s->next_look = now + DEAF_LOOK_NS;
+	if (!pe_schedstat(p->pid, &st))
+		return false;
+	if (!s->before.runs) {
+		s->before = st;
+		return false;
+	}
+	return st.runs - s->before.runs > DEAF_RUNS || st.run_ns - s->before.run_ns > DEAF_RUN_NS;
+}
+
+/* One round of stopping a guest. False when it must be ended instead. */
+static bool press(struct pe_proc *p, struct stop *s, uint64_t now)
+{
+	if (!s->next_look)
+		s->next_look = now + DEAF_LOOK_NS;
+	if (now < s->next_kick)
+		return true;
+	if (is_deaf(p, s, now))
+		return false;
+	stop_guest(p);
+	s->next_kick = now + REKICK_NS;
+	return true;
 }
 
 /* Sleeps until the process rings, a kick comes, or the time is up. */
@@ -69,30 +116,27 @@ bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	const uint32_t due = p->seq + 1;
 	unsigned yields = pv->yields;
-	uint64_t next_kick = 0;
-	bool stop = false;
+	struct stop stop = { 0 };
 
 	pe_go(p);
 	while (pe_load(p->state, STATE_EXIT_SEQ) != due) {
 		uint64_t now = pe_now(), deadline = hv_vcpu_deadline(pv->v), until;
 
-		if (!stop && (now >= deadline || atomic_load(&pv->kicked))) {
+		if (!stop.wanted && (now >= deadline || atomic_load(&pv->kicked))) {
 			atomic_store(&pv->kicked, false);
-			stop = hv_vcpu_tick(pv->v);
+			stop.wanted = hv_vcpu_tick(pv->v);
 			continue;
 		}
-		if (stop && now >= next_kick) {
-			stop_guest(p);
-			next_kick = now + REKICK_NS;
-		}
-		if (yields && !stop && deadline - now > SLICE_NS) {
+		if (stop.wanted && !press(p, &stop, now))
+			return false;
+		if (yields && !stop.wanted && deadline - now > SLICE_NS) {
 			yields--;
 			give_way(pv);
 			continue;
 		}
 		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
-		sleep_until(pv, p, due, stop ? next_kick : until);
-		if (pe_now() >= now + LOOK_NS && pe_has_ended(p->pid))
+		sleep_until(pv, p, due, stop.wanted ? stop.next_kick : until);
+		if ((pe_now() >= now + LOOK_NS || stop.wanted) && pe_has_ended(p->pid))
 			return false;
 	}
 	p->seq = due;
