@@ -30,6 +30,7 @@
 
 #define NS_PER_S          UINT64_C(1000000000)
 #define CALIBRATE_MIN_NS  300000
+#define TIGHT_TICKS       2000
 #define REFINE_STEADY_NS  (30 * NS_PER_S)
 #define SLOWER_MAX_SHIFT  13 /* a line that is ahead runs slower by at most 1/8192 */
 #define TIMER_FAR_NS      (UINT64_C(1) << 50)
@@ -123,7 +124,8 @@ static void take_sample(struct hv_time_sample *best)
 {
 	uint64_t width = UINT64_MAX;
 
-	for (int i = 0; i < 4; i++) {
+	/* A few at least; more while something gets in between. */
+	for (int i = 0; i < 4 || (i < 16 && width > TIGHT_TICKS); i++) {
 		struct hv_time_sample s;
 
 		s.tsc_lo = __rdtsc();
