@@ -10,6 +10,8 @@
  * around the address that has the same rights and frames in a row, for one mapping costs an engine
  * about the same whatever its length. As no hardware sets them, accessed and dirty are set here.
  */
+#include <errno.h>
+
 #include "hypervisor-stub/core/mmu_priv.h"
 
 /* The most pages of one run: a few L1 tables. */
@@ -213,6 +215,7 @@ static int fill(struct hv_vcpu *v, struct hv_walk *w, uint64_t va, bool write)
 	map.va = (va & ~(uint64_t)(HV_PAGE_SIZE - 1)) - (before << HV_PAGE_SHIFT);
 	map.mfn.n = w->mfn.n - before;
 	map.nr = before + 1 + after;
+	map.miss = va & ~(uint64_t)(HV_PAGE_SIZE - 1);
 	return d->machine->engine->fill(v, &map);
 }
 
@@ -247,8 +250,13 @@ static enum hv_fault_answer classify(struct hv_vcpu *v, uint64_t va, uint32_t *e
 	hv_walk(d, hv_vcpu_root(v), va, &w);
 	if (w.present && w.user && !((ec & PFEC_W) && !w.writable) &&
 	    !((ec & PFEC_I) && !w.executable)) {
-		*out_of_memory = fill(v, &w, va, ec & PFEC_W) != 0;
-		return HV_FAULT_RESUME;
+		int rc = fill(v, &w, va, ec & PFEC_W);
+
+		*out_of_memory = rc && rc != -EFAULT;
+		if (rc != -EFAULT)
+			return HV_FAULT_RESUME;
+		/* The host has no such address for guests: as if the entry were not present. */
+		w.present = false;
 	}
 	if ((ec & (PFEC_W | PFEC_I)) == PFEC_W && is_table_write(v, &w))
 		return HV_FAULT_PT_WRITE;

@@ -50,6 +50,7 @@ struct hv_run_map {
 	mfn_t mfn;
 	bool writable;
 	bool executable;
+	uint64_t miss; /* the page of the run that the guest wanted; an address */
 };
 
 /* An entry of a page table that was present lost rights, was replaced or was removed. */
@@ -94,8 +95,11 @@ struct hv_engine {
 	 * 0x1f80). */
 	void (*vcpu_reset_fpu)(struct hv_vcpu *v);
 
-	/* v missed at run->va and the guest's tables allow it. 0, or negative errno when memory ran
-	 * out. */
+	/*
+	 * v missed at run->miss and the guest's tables allow it. The engine maps that page, and as
+	 * much of the run as it likes. Returns 0; -EFAULT when this host lets nobody map that page:
+	 * the guest gets a page fault; another negative errno when memory ran out.
+	 */
 	int (*fill)(struct hv_vcpu *v, const struct hv_run_map *run);
 	/* Returns a sequence number, rising by one a call, for retire(). */
 	uint64_t (*entry_changed)(struct hv_domain *d, const struct hv_entry_change *c);

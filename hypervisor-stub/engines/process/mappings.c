@@ -181,9 +181,14 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	struct pe_domain *pd = pv->pd;
 	uint32_t prot = PROT_READ | (run->writable ? PROT_WRITE : 0) |
 	                (run->executable ? PROT_EXEC : 0);
+	uint64_t skip = 0; /* the head of the run that this host lets nobody map */
 	struct pe_proc *p;
 	int rc = 0;
 
+	if (run->miss < pe_lowest_address())
+		return -EFAULT;
+	if (run->va < pe_lowest_address())
+		skip = pe_lowest_address() - run->va;
 	if (run->va % HV_PAGE_SIZE || run->va >= PE_GUEST_END ||
 	    run->nr > (PE_GUEST_END - run->va) / HV_PAGE_SIZE ||
 	    !in_domain(v->domain, run->mfn, run->nr))
@@ -192,8 +197,8 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	p = pv->current;
 	/* A miss under a root that has gone meanwhile needs no mapping any more. */
 	if (p && hv_mfn_same(p->root, run->root) && run->nr)
-		rc = map_run(p, run->va, run->va + run->nr * HV_PAGE_SIZE,
-		             hv_frame_offset(v->domain, run->mfn), prot);
+		rc = map_run(p, run->va + skip, run->va + run->nr * HV_PAGE_SIZE,
+		             hv_frame_offset(v->domain, run->mfn) + skip, prot);
 	pthread_mutex_unlock(&pd->lock);
 	return rc;
 }

@@ -4,6 +4,7 @@
  * can be tried is tried; a refusal is one sentence with the remedy.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -65,6 +66,19 @@ static bool can_map(uint64_t page)
 		return errno == EEXIST;
 	munmap(got, HV_PAGE_SIZE);
 	return got == at;
+}
+
+uint64_t pe_lowest_address(void)
+{
+	static _Atomic uint64_t known; /* plus 1; 0: not tried yet */
+	uint64_t page = atomic_load(&known);
+
+	if (page)
+		return page - 1;
+	for (page = 0; page < SAFE_LOW && !can_map(page); page += HV_PAGE_SIZE)
+		;
+	atomic_store(&known, page + 1);
+	return page;
 }
 
 int pe_check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len)

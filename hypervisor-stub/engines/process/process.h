@@ -209,6 +209,8 @@ uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE
 
 /* probe.c: engine.h has the contracts */
 int pe_probe(char *why, size_t why_len);
+/* Below this the host lets nobody of our rights map anything (vm.mmap_min_addr); found by trying. */
+uint64_t pe_lowest_address(void);
 int pe_check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len);
 
 /* pages.c */
