@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's own data of each vCPU.
+ * The library's own data of each vCPU, and the page that all of them share with the hypervisor.
  */
 #include "pvops/cpu.h"
 
 #include "pvops/barrier.h"
 #include "pvops/hypercall.h"
+#include "pvops/pvguest.h"
 
 struct pv_cpu *pv_cpus[PV_MAX_CPUS];
+struct shared_info *pv_shared_info;
 
 int pv_cpu_install(struct pv_cpu *cpu, uint32_t id)
 {

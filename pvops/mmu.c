@@ -33,8 +33,6 @@ __attribute__((section(".bss.page_aligned")))
 #endif
 static uint8_t shared_slot[PV_PAGE_SIZE] __attribute__((aligned(4096)));
 
-struct shared_info *pv_shared_info;
-
 /*
  * The level-4 table of the boot, in the identity map. Address spaces made later share its kernel
  * slots, so it is where the kernel's part is looked up, whichever root is loaded.
