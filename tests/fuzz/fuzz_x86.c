@@ -322,6 +322,13 @@ static void start_registers(struct hv_regs *regs, uint8_t seed)
 	regs->gs_base_kernel = 0x00007ffffffffff0;
 }
 
+static uint64_t next_rip(const struct x86_emu *emu, uint64_t rip, bool forced)
+{
+	uint64_t next = rip + emu->insn.len + (forced ? 5 : 0);
+
+	return emu->mode & X86_MODE_64 ? next : (uint32_t)next;
+}
+
 static bool step(struct x86_emu *emu, bool forced)
 {
 	struct hv_regs old = *emu->regs;
@@ -336,8 +343,10 @@ static bool step(struct x86_emu *emu, bool forced)
 			emu->regs->rip += emu->insn.len;
 		return emu->insn.len > 0;
 	}
-	if (!(emu->retired & X86_RETIRED_PARTIAL))
-		require(old.rip != emu->regs->rip || (emu->allow & X86_ALLOW_BRANCH));
+	if (emu->retired & X86_RETIRED_PARTIAL)
+		require(emu->regs->rip == old.rip);
+	else if (x86_insn_flow(&emu->insn, 0, NULL) == X86_FLOW_NEXT)
+		require(emu->regs->rip == next_rip(emu, old.rip, forced));
 	return true;
 }
 

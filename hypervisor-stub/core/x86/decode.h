@@ -7,9 +7,10 @@
  * once before it looks at them (so the source may be memory that somebody else changes), and has a
  * defined result for every byte string.
  *
- * What it does not do: tell a reserved opcode of the VEX, EVEX and XOP maps from a defined one, or
- * check the reserved-field rules of single vector instructions. Such bytes get the length that the
- * map gives; a processor would raise #UD. APX (REX2, EVEX map 4) is refused as invalid.
+ * What it does not do: tell a reserved opcode of the VEX, EVEX and XOP maps, or a reserved
+ * combination of prefix and SSE or x87 opcode, from a defined one, or check the reserved-field rules
+ * of single vector instructions. Such bytes get the length that the map gives; a processor would
+ * raise #UD. APX (REX2, EVEX map 4) is refused as invalid.
  *
  * Source: Intel SDM vol. 2, chapter 2 and appendix A; AMD APM vol. 3, appendix A.
  */
