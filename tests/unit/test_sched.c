@@ -72,6 +72,16 @@ static void pause_ms(long ms)
 
 /* ---- block ---- */
 
+/* A moment of changing length, so that both sides of a race meet at every point of it. */
+static void dither(void)
+{
+	static _Thread_local unsigned state = 1;
+
+	state = state * 1103515245 + 12345;
+	for (volatile unsigned i = state >> 16 & 255; i; i--)
+		;
+}
+
 static struct {
 	atomic_int events;  /* upcalls that the guest took */
 	atomic_int blocked; /* blocks that it asked for */
@@ -91,6 +101,7 @@ static void take_or_block(struct hv_vcpu *v, struct hv_exit *exit, void *arg)
 		v->regs.rsp = FAKE_STACK;
 	}
 	atomic_fetch_add(&ping.blocked, 1);
+	dither();
 	fake_exit_hypercall(v, exit, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0);
 }
 
@@ -180,6 +191,7 @@ static void run_and_take(struct hv_vcpu *v, struct hv_exit *exit, void *arg)
 		atomic_fetch_add(&taken, 1);
 	}
 	atomic_store(&in_guest, 1);
+	dither();
 	fake_run_until_stopped(v);
 }
 
@@ -240,6 +252,7 @@ static void poll_again(struct hv_vcpu *v, struct hv_exit *exit, void *arg)
 	}
 	poller.before_ns = hv_time_vcpu_now(v);
 	atomic_fetch_add(&poller.polls, 1);
+	dither();
 	fake_exit_hypercall(v, exit, __HYPERVISOR_sched_op, SCHEDOP_poll, POLL_ARG, 0);
 }
 
