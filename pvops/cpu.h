@@ -41,7 +41,6 @@ struct pv_cpu {
 	 * and each of them takes its own only.
 	 */
 	uint64_t ports[PV_EVTCHN_WORDS];
-	uint32_t next_port;           /* where the next scan of the bitmap begins */
 	uint32_t upcall_depth;        /* upcalls being handled on this vCPU */
 	const void *volatile waiting; /* lock that this vCPU sleeps for, or NULL (lock.c) */
 	uint32_t kick_port;           /* the port that ends such a sleep; 0: none yet */

@@ -258,6 +258,9 @@ static void handle_port(evtchn_port_t port)
 	pv_evtchn_fn fn;
 	void *arg;
 
+	/* An earlier handler of the same look may have masked it: the event waits for its unmasking. */
+	if (pv_bit_test(pv_shared_info->evtchn_mask, port))
+		return;
 	/* Cleared first: what comes from here on is a new event, and calls the handler again. */
 	pv_bit_clear(pv_shared_info->evtchn_pending, port);
 	fn = pv_load_acquire(&table[port].fn);
@@ -266,28 +269,14 @@ static void handle_port(evtchn_port_t port)
 		fn(port, arg);
 }
 
-/*
- * One look at a word. Bits below `first` come last, so that a port that is always pending does not
- * keep its higher neighbours waiting.
- */
-static void scan_word(struct pv_cpu *cpu, unsigned int word, unsigned int first)
+/* One look at a word: what rises meanwhile waits for the next look, so no port starves another. */
+static void scan_word(struct pv_cpu *cpu, unsigned int word)
 {
 	uint64_t bits = pv_load(&pv_shared_info->evtchn_pending[word]) &
 	                ~pv_load(&pv_shared_info->evtchn_mask[word]) & cpu->ports[word];
-	uint64_t high = bits & ~0ull << first;
-	unsigned int pass;
 
-	for (pass = 0; pass < 2; pass++) {
-		uint64_t todo = pass ? bits & ~high : high;
-
-		for (; todo; todo &= todo - 1) {
-			evtchn_port_t port = word * BITS_PER_WORD +
-			                     (unsigned int)__builtin_ctzll(todo);
-
-			cpu->next_port = (port + 1) % NR_PORTS;
-			handle_port(port);
-		}
-	}
+	for (; bits; bits &= bits - 1)
+		handle_port(word * BITS_PER_WORD + (unsigned int)__builtin_ctzll(bits));
 }
 
 /*
@@ -303,21 +292,12 @@ void pv_evtchn_dispatch(void)
 	struct pv_cpu *cpu = pv_cpu();
 
 	while (pv_load(&cpu->info->evtchn_upcall_pending)) {
-		unsigned int start = cpu->next_port / BITS_PER_WORD;
-		unsigned int first = cpu->next_port % BITS_PER_WORD;
-		unsigned int i;
 		uint64_t sel;
 
 		pv_store(&cpu->info->evtchn_upcall_pending, 0);
 		sel = pv_xchg(&cpu->info->evtchn_pending_sel, 0ul); /* a full barrier: 1 before 2 */
-		for (i = 0; sel && i < PV_EVTCHN_WORDS; i++) {
-			unsigned int word = (start + i) % PV_EVTCHN_WORDS;
-
-			if (!(sel >> word & 1))
-				continue;
-			sel &= ~(1ull << word);
-			scan_word(cpu, word, i == 0 ? first : 0);
-		}
+		for (; sel; sel &= sel - 1)
+			scan_word(cpu, (unsigned int)__builtin_ctzll(sel));
 	}
 }
 

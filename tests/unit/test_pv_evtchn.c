@@ -236,6 +236,26 @@ START_TEST(event_during_its_own_handler_calls_it_again)
 }
 END_TEST
 
+static void mask_neighbour(evtchn_port_t port, void *arg)
+{
+	count(port, arg);
+	pv_evtchn_mask(port + 1);
+}
+
+START_TEST(handler_may_mask_another_pending_port)
+{
+	ck_assert_int_eq(pv_evtchn_bind(50, 0, mask_neighbour, calls), 0);
+	bind(51);
+	raise_port(0, 50);
+	raise_port(0, 51);
+	pv_evtchn_dispatch();
+	ck_assert_uint_eq(calls[51], 0);
+	pv_evtchn_unmask(51);
+	pv_evtchn_dispatch();
+	ck_assert_uint_eq(calls[51], 1);
+}
+END_TEST
+
 /* A word can hold ports of several vCPUs; each vCPU takes its own. */
 START_TEST(other_vcpus_ports_are_left_to_them)
 {
@@ -374,6 +394,7 @@ Suite *pv_evtchn_suite(void)
 	tcase_add_test(tc, enabling_finds_what_came_while_masked);
 	tcase_add_test(tc, saved_state_is_restored);
 	tcase_add_test(tc, event_during_its_own_handler_calls_it_again);
+	tcase_add_test(tc, handler_may_mask_another_pending_port);
 	tcase_add_test(tc, other_vcpus_ports_are_left_to_them);
 	tcase_add_test(tc, raised_port_looks_like_an_event);
 	tcase_add_test(tc, taken_event_is_nobody_elses);
