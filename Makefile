@@ -102,6 +102,31 @@ $(O)/guests/%: $$(call guest_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
 	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
 
+# ---- tests/guests/unix: its programs, and the archive of them inside the kernel --------------------
+
+# Linked above 1 TiB, where programs live; position-independent code reaches any address.
+USER_FLAGS := -std=gnu11 -I. -ffreestanding -fpie -fno-stack-protector -fno-asynchronous-unwind-tables \
+              -fno-strict-aliasing -fcf-protection=none -ffunction-sections -fdata-sections $(WARN)
+USER_DIR   := tests/guests/unix/user
+USER_PROGS := $(patsubst $(USER_DIR)/%.c,$(O)/user/bin/%,$(wildcard $(USER_DIR)/*.c))
+USER_LIB   := $(patsubst %,$(O)/user/%.o,$(wildcard $(USER_DIR)/lib/*.c $(USER_DIR)/lib/*.S) \
+                pvops/lib/format.c pvops/lib/string.c)
+
+$(O)/user/%.o: %
+	$(call say,USERCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_FLAGS) -O2 -g $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/user/bin/%: $(O)/user/$(USER_DIR)/%.c.o $(USER_LIB)
+	$(call say,USERLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,--gc-sections -Wl,-Ttext-segment=0x10000000000 -s -o $@ $^
+$(O)/unix.cpio: $(USER_PROGS) tests/guests/unix/mkcpio.sh
+	$(call say,CPIO,$@)
+	$(Q)tests/guests/unix/mkcpio.sh bin $(sort $(USER_PROGS)) >$@
+$(O)/guest/tests/guests/unix/archive.S.o: $(O)/unix.cpio
+$(O)/guest/tests/guests/unix/archive.S.o: GUEST_FLAGS += -DUNIX_ARCHIVE='"$(O)/unix.cpio"'
+
 # ---- tests -----------------------------------------------------------------------------------
 
 CHECK_CFLAGS = $(shell pkg-config --cflags check 2>/dev/null)

@@ -51,6 +51,11 @@ uint64_t pv_fp_init(uint64_t wanted)
 	return mask;
 }
 
+uint64_t pv_fp_states(void)
+{
+	return pv_fp_mask;
+}
+
 size_t pv_fp_size(void)
 {
 	return area_size;

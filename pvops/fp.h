@@ -28,6 +28,9 @@
  */
 uint64_t pv_fp_init(uint64_t wanted);
 
+/* The states that are on. */
+uint64_t pv_fp_states(void);
+
 /* Bytes of an area that holds all states that are on; a multiple of 64. */
 size_t pv_fp_size(void);
 
