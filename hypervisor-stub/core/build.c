@@ -187,7 +187,6 @@ static void write_start_info(struct builder *b)
 	snprintf(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
 	si->nr_pages = b->nr_pages;
 	si->shared_info = b->d->shared_info_mfn.n << HV_PAGE_SHIFT;
-	si->flags = SIF_VIRT_P2M_4TOOLS;
 	si->store_mfn = frame_of(b, l->store.n).n;
 	si->store_evtchn = b->rq->store_port;
 	si->console.domU.mfn = frame_of(b, l->console.n).n;

@@ -212,7 +212,7 @@ int hv_layout_plan(struct hv_layout *l, const struct hv_image *img, uint64_t nr_
 	rc = check_range(&p, img->kstart, img->kend);
 	if (!rc)
 		rc = take_all(&p, ramdisk_len);
-	l->ramdisk_len = l->ramdisk.pages << HV_PAGE_SHIFT;
+	l->ramdisk_len = img->mod_start_pfn ? l->ramdisk.pages << HV_PAGE_SHIFT : ramdisk_len;
 	return rc;
 }
 

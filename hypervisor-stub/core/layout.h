@@ -38,7 +38,7 @@ struct hv_layout_map {
 
 struct hv_layout {
 	struct hv_layout_run kernel, ramdisk, p2m, tables, stack;
-	uint64_t ramdisk_len; /* bytes, whole pages as Xen says it */
+	uint64_t ramdisk_len; /* bytes, as Xen says them: whole pages when it is not mapped */
 	pfn_t start_info, store, console;
 	pfn_t root; /* the L4 table, first page of `tables` */
 	struct hv_layout_map map[2];

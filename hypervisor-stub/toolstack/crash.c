@@ -145,6 +145,15 @@ static void print_frame(struct report *r, uint64_t addr)
 	fputc('\n', r->out);
 }
 
+/* A return address is named by the call before it: behind a call that never returns there may be
+ * another function. */
+static void print_caller(struct report *r, uint64_t ret)
+{
+	fprintf(r->out, "    %016" PRIx64, ret);
+	print_symbol(r, "  ", ret - 1);
+	fputc('\n', r->out);
+}
+
 /*
  * A function that has not set up its frame, or never does, hides its caller from the chain of frame
  * pointers: the return address is still on top of the stack then.
@@ -162,8 +171,8 @@ static void print_hidden_caller(struct report *r)
 		return;
 	if (push_rbp == 0x55 && g->rip == f->addr + 1)
 		at += 8;
-	if (peek(r, at, &ret, sizeof(ret)) == sizeof(ret) && symbols_find(r->symbols, ret))
-		print_frame(r, ret);
+	if (peek(r, at, &ret, sizeof(ret)) == sizeof(ret) && symbols_find(r->symbols, ret - 1))
+		print_caller(r, ret);
 }
 
 /* Frame pointers: each frame begins with the caller's rbp and the return address, and lies above
@@ -178,7 +187,7 @@ static void print_backtrace(struct report *r)
 	for (unsigned i = 0; i < MAX_FRAMES; i++) {
 		if ((bp & 7) || peek(r, bp, frame, sizeof(frame)) < sizeof(frame) || !frame[1])
 			return;
-		print_frame(r, frame[1]);
+		print_caller(r, frame[1]);
 		if (frame[0] <= bp)
 			return;
 		bp = frame[0];

@@ -172,7 +172,7 @@ contains 'an impossible index is said once' "$work/err" 'impossible indexes of t
 head -c 5000 /dev/urandom >"$work/disk"
 sum=$(od -An -v -tu1 "$work/disk" | awk '{ for (i = 1; i <= NF; i++) s += $i } END { print s }')
 run ramdisk 0 --ramdisk "$work/disk" --cmdline ramdisk
-contains 'ramdisk: its bytes, and whole pages' "$work/out" "^ramdisk: 8192 bytes, sum $sum"
+contains 'ramdisk: its bytes, and no more' "$work/out" "^ramdisk: 5000 bytes, sum $sum"
 run 'facts' 0 --memory 64M --cmdline facts
 contains 'memory and ports as given' "$work/out" '65536 KiB, cmdline "facts", console port 2, store port 1'
 

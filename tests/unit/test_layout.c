@@ -81,7 +81,7 @@ START_TEST(a_ramdisk_follows_the_kernel)
 	ck_assert_uint_eq(l.ramdisk.pfn, 258);
 	ck_assert_uint_eq(l.ramdisk.pages, 2);
 	ck_assert_uint_eq(l.ramdisk.va, 258 << 12);
-	ck_assert_uint_eq(l.ramdisk_len, 8192);
+	ck_assert_uint_eq(l.ramdisk_len, 5000);
 	ck_assert_uint_eq(l.p2m.pfn, 260);
 }
 END_TEST
@@ -93,6 +93,7 @@ START_TEST(an_unmapped_ramdisk_follows_the_mapping)
 	ck_assert_uint_eq(l.p2m.pfn, 258);
 	ck_assert_uint_eq(l.ramdisk.pfn, 1024);
 	ck_assert_uint_eq(l.ramdisk.va, HV_IMAGE_UNSET);
+	ck_assert_uint_eq(l.ramdisk_len, 8192);
 	ck_assert_uint_eq(l.pages_used, 1026);
 }
 END_TEST

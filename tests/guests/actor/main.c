@@ -10,7 +10,8 @@
  *   sleep=MS      blocks that long
  *   idle, spin    blocks, or runs, for ever
  *   ramdisk       says its length and the sum of its bytes
- *   facts         says memory, command line, store and console page
+ *   facts         says memory, command line, ports
+ *   layout        says where the domain builder put what
  *   ring          stores an impossible index in the console ring and sends the event
  *   reboot, suspend, crash, watchdog   ends in that way
  *   fault         reads where nothing is mapped, with no trap table, three calls deep
@@ -106,6 +107,17 @@ static void say_facts(const struct pv_boot *boot)
 	       boot->start->store_evtchn);
 }
 
+static void say_layout(const struct start_info *si)
+{
+	pv_log("layout: magic %s, %lu pages, flags %x\n", si->magic, si->nr_pages, si->flags);
+	pv_log("layout: start_info %lx, store %lx, console %lx\n", (unsigned long)si,
+	       (unsigned long)pv_m2p(si->store_mfn) << PV_PAGE_SHIFT,
+	       (unsigned long)pv_m2p(si->console.domU.mfn) << PV_PAGE_SHIFT);
+	pv_log("layout: tables %lx, %lu frames, p2m %lx, first_p2m_pfn %lx, nr %lu\n", si->pt_base,
+	       si->nr_pt_frames, si->mfn_list, si->first_p2m_pfn, si->nr_p2m_frames);
+	pv_log("layout: module %lx, %lu bytes\n", si->mod_start, si->mod_len);
+}
+
 static void spoil_ring(const struct pv_boot *boot)
 {
 	struct xencons_interface *ring = pv_pfn_to_virt(pv_m2p(boot->start->console.domU.mfn));
@@ -174,6 +186,8 @@ static void act_plain(const char *word, size_t len, const struct pv_boot *boot)
 		say_ramdisk(boot);
 	else if (is(word, len, "facts"))
 		say_facts(boot);
+	else if (is(word, len, "layout"))
+		say_layout(boot->start);
 	else if (is(word, len, "ring"))
 		spoil_ring(boot);
 	else if (is(word, len, "reboot"))
