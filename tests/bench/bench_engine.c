@@ -252,40 +252,56 @@ static void deadlines(uint64_t at)
 	report("deadline of a spinning guest, lateness", sample, 500);
 }
 
-/* With an argument: only the hypercall path, for a profiler. */
-static int profile(void)
+static void run_all(const char *only)
 {
-	uint64_t at = put(calls, calls_end);
+	uint64_t call, spin, touch, halt, sys, local, iret;
 
-	for (unsigned i = 0; i < 20; i++)
-		per_exit("hypercall to us and back", at, 2000, 0, 1);
-	world_destroy(w);
-	return 0;
+	local = put(in_place, in_place_end);
+	iret = put(iret_in_place, iret_in_place_end);
+	call = put(calls, calls_end);
+	halt = put(halts, halts_end);
+	sys = put(syscalls, syscalls_end);
+	touch = put(toucher, toucher_end);
+	spin = put(spinner, spinner_end);
+	if (strchr(only, 'l'))
+		per_exit("hypercall in place (set_segment_base)", local, 20, 0, 10000);
+	if (strchr(only, 'i'))
+		per_exit("iret in place", iret, 20, 0, 10000);
+	if (strchr(only, 'h'))
+		per_exit("hypercall to us and back", call, 2000, 0, 1);
+	if (strchr(only, 'e'))
+		per_exit("exception (hlt) to us and back", halt, 2000, 1, 1);
+	if (strchr(only, 's'))
+		per_exit("system call instruction to us and back", sys, 2000, 0, 1);
+	if (strchr(only, 'f')) {
+		fills("page fault filled and resumed, single", touch, 1, 32);
+		fills("page fault filled, runs of 16, per page", touch, 16, 512);
+		fills("page fault filled, runs of 256, per page", touch, 256, 512);
+	}
+	if (strchr(only, 'r'))
+		two_roots(call);
+	if (strchr(only, 'k'))
+		kicks(spin);
+	if (strchr(only, 'd'))
+		deadlines(spin);
+	if (strchr(only, 'n'))
+		new_roots();
 }
 
+/* Letters choose what is measured; see run_all(). A number after them repeats it, for a profiler. */
 int main(int argc, char **argv)
 {
-	(void)argv;
+	int times = argc > 2 ? atoi(argv[2]) : 1;
+
 	process_options.spin = getenv("SPIN") != NULL;
 	w = world_create(&hv_engine_process);
 	world_layout(w, w->vcpu[0].root_kernel);
-	if (argc > 1)
-		return profile();
 	printf("%-44s %10s %10s\n", "ns per operation", "min", "median");
-	per_exit("hypercall in place (set_segment_base)", put(in_place, in_place_end), 20, 0,
-	         10000);
-	per_exit("iret in place", put(iret_in_place, iret_in_place_end), 20, 0, 10000);
-	per_exit("hypercall to us and back", put(calls, calls_end), 2000, 0, 1);
-	per_exit("exception (hlt) to us and back", put(halts, halts_end), 2000, 1, 1);
-	per_exit("system call instruction to us and back", put(syscalls, syscalls_end), 2000, 0, 1);
-	uint64_t touch = put(toucher, toucher_end);
-	fills("page fault filled and resumed, single", touch, 1, 32);
-	fills("page fault filled, runs of 16, per page", touch, 16, 512);
-	fills("page fault filled, one run of 512, per page", touch, 256, 512);
-	two_roots(put(calls, calls_end));
-	kicks(put(spinner, spinner_end));
-	deadlines(put(spinner, spinner_end));
-	new_roots();
+	for (int i = 0; i < times; i++) {
+		w->code_next = WORLD_CODE;
+		w->next_frame = WORLD_FIRST_MFN + 1000;
+		run_all(argc > 1 ? argv[1] : "lihesfrkdn");
+	}
 	world_destroy(w);
 	return 0;
 }

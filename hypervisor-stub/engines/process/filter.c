@@ -151,6 +151,9 @@ void pe_filter_mapper(uint8_t *to, uint64_t at)
 	begin(&p, SECCOMP_RET_KILL_PROCESS);
 	allow_futex(&p);
 
+	head = on_call(&p, SYS_sched_yield);
+	end_call(&p, head);
+
 	head = on_call(&p, SYS_mmap);
 	load_arg(&p, 0, true);
 	need_below(&p, (uint32_t)(PE_MAP_END >> 32));

@@ -65,29 +65,30 @@
 
 /* ---- ctl ------------------------------------------------------------------------------------ */
 
-#define CTL_ANSWERED  0x000 /* u32: sequence number of the last exit that was answered */
-#define CTL_HV_WAITS  0x004 /* u32: our thread sleeps on state.bell */
-#define CTL_PENDING   0x008 /* u32: leave the guest as soon as possible */
-#define CTL_SPINS     0x00c /* u32: checks before anything else while waiting */
-#define CTL_YIELDS    0x010 /* u32: then so many sched_yield, then sleep */
-#define CTL_TAIL      0x014 /* u32: orders posted to the mapper */
-#define CTL_ACTION    0x018 /* u32: PE_DO_* */
-#define CTL_IN_PLACE  0x01c /* u32: hypercalls may be answered without us */
-#define CTL_SAVE_MASK 0x020 /* u64: bit n: hypercall n saves the floating-point state */
-#define CTL_FP_ADDR   0x028 /* u64: what xrstor loads, with PE_DO_FP */
-#define CTL_FS_BASE   0x030 /* u64, u64: with PE_DO_BASES */
-#define CTL_GS_BASE   0x038
-#define CTL_VERSION   0x040 /* u64: answer to xen_version(XENVER_version); 0: not known */
-#define CTL_INFO      0x048 /* u64: address of vcpu_info in the process; 0: not mapped */
-#define CTL_XMASK     0x050 /* u32, u32: eax and edx of xsave and xrstor */
-#define CTL_USE_TSC   0x058 /* u32: the trampoline may execute rdtsc */
-#define CTL_ACK       0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
-#define CTL_CS        0x068 /* u32, u32: selectors that an iret in place may name */
-#define CTL_SS        0x06c
-#define CTL_IOPL      0x070 /* u32, u32: flags of such an iret must be so, in these bits */
-#define CTL_REGS      0x080 /* 15 u64 in the order of struct hv_regs, then an iret frame */
-#define CTL_ORDERS    0x1000
-#define CTL_XSAVE     0x2000
+#define CTL_ANSWERED      0x000 /* u32: sequence number of the last exit that was answered */
+#define CTL_HV_WAITS      0x004 /* u32: our thread sleeps on state.bell */
+#define CTL_PENDING       0x008 /* u32: leave the guest as soon as possible */
+#define CTL_SPINS         0x00c /* u32: checks before anything else while waiting */
+#define CTL_YIELDS        0x010 /* u32: then so many sched_yield, then sleep */
+#define CTL_TAIL          0x014 /* u32: orders posted to the mapper */
+#define CTL_ACTION        0x018 /* u32: PE_DO_* */
+#define CTL_IN_PLACE      0x01c /* u32: hypercalls may be answered without us */
+#define CTL_SAVE_MASK     0x020 /* u64: bit n: hypercall n saves the floating-point state */
+#define CTL_FP_ADDR       0x028 /* u64: what xrstor loads, with PE_DO_FP */
+#define CTL_FS_BASE       0x030 /* u64, u64: with PE_DO_BASES */
+#define CTL_GS_BASE       0x038
+#define CTL_VERSION       0x040 /* u64: answer to xen_version(XENVER_version); 0: not known */
+#define CTL_INFO          0x048 /* u64: address of vcpu_info in the process; 0: not mapped */
+#define CTL_XMASK         0x050 /* u32, u32: eax and edx of xsave and xrstor */
+#define CTL_USE_TSC       0x058 /* u32: the trampoline may execute rdtsc */
+#define CTL_ACK           0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
+#define CTL_CS            0x068 /* u32, u32: selectors that an iret in place may name */
+#define CTL_SS            0x06c
+#define CTL_IOPL          0x070 /* u32, u32: flags of such an iret must be so, in these bits */
+#define CTL_MAPPER_YIELDS 0x078 /* u32: the mapper gives way so often before it sleeps */
+#define CTL_REGS          0x080 /* 15 u64 in the order of struct hv_regs, then an iret frame */
+#define CTL_ORDERS        0x1000
+#define CTL_XSAVE         0x2000
 
 /* In the ctl page of slot 0, which belongs to the process that clones the others. */
 #define ZCTL_REQUEST   0x100 /* u32: how many clones were asked for */

@@ -114,6 +114,7 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
 	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
 	pe_store(p->ctl, CTL_YIELDS, pv->yields);
+	pe_store(p->ctl, CTL_MAPPER_YIELDS, pv->yields ? 2 : 0);
 }
 
 static void enter(struct pe_vcpu *pv, struct pe_proc *p)

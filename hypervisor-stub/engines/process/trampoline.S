@@ -444,6 +444,7 @@ pe_tramp_vcpu:
 	.globl	pe_tramp_mapper
 pe_tramp_mapper:
 	mov	$1, %r12d
+	xor	%r14d, %r14d
 next_order:
 	mov	CTL(CTL_TAIL), %edx
 	mov	%edx, %eax
@@ -502,13 +503,28 @@ order_done:
 	mov	$NR_WRITE, %eax
 	syscall
 4:	inc	%r12d
+	mov	CTL(CTL_MAPPER_YIELDS), %r14d
 	jmp	next_order
 no_order:
-	mov	$1, %eax
+	/*
+	 * Soon after an order another one is likely, and giving way costs less than sleeping. But
+	 * when the vCPU thread has stopped and nobody has answered it yet, we run before the thread
+	 * that will order something: then we would do so every time. Sleeping lets it go ahead.
+	 */
+	dec	%r14d
+	js	5f
+	mov	STATE(STATE_EXIT_SEQ), %eax
+	cmp	%eax, CTL(CTL_ANSWERED)
+	jne	5f
+	mov	$NR_SCHED_YIELD, %eax
+	syscall
+	jmp	next_order
+5:	mov	$1, %eax
 	xchg	%eax, STATE(STATE_MAPPER_WAITS) /* full barrier; pairs with ours after ctl.tail */
 	cmp	%edx, CTL(CTL_TAIL)
 	jne	next_order
 	SLEEP	CTL(CTL_TAIL)
+	xor	%r14d, %r14d
 	jmp	next_order
 lost:	ud2
 
