@@ -432,11 +432,12 @@ static int64_t memory_map(struct hv_vcpu *v, uint64_t arg)
 
 	if (hv_copy_from_guest(v, &map, arg, sizeof(map)))
 		return -XEN_EFAULT;
-	if (map.nr_entries < 1)
-		return -XEN_EINVAL;
-	if (hv_copy_to_guest(v, xen_guest_handle_va(map.buffer), &ram, sizeof(ram)))
+	/* As many rows as there is room for, which may be none. */
+	if (map.nr_entries > 1)
+		map.nr_entries = 1;
+	if (hv_copy_to_guest(v, xen_guest_handle_va(map.buffer), &ram,
+	                     map.nr_entries * sizeof(ram)))
 		return -XEN_EFAULT;
-	map.nr_entries = 1;
 	return hv_copy_to_guest(v, arg, &map, sizeof(map));
 }
 

@@ -300,7 +300,7 @@ int hv_mmu_emulated_write(struct hv_vcpu *v, uint64_t va, unsigned size, uint64_
 	rc = hv_entry_modify(d, table, index, now, false, HV_PG_SELF);
 	if (rc)
 		return -XEN_EINVAL;
-	if (expected) /* a plain store has no use for `done`, and may pass none */
+	if (done) /* a plain store has no use for it, and may pass none */
 		*done = true;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/core/gnttab_priv.h"
 #include "hypervisor-stub/core/mmu.h"
 #include "tests/fake/fake_engine.h"
 
@@ -218,10 +219,7 @@ static void root_gone(struct hv_domain *d, mfn_t root)
 
 	e->roots_gone++;
 	e->last_root_gone = root;
-	for (int i = 0; i < e->nr_pages; i++) {
-		if (e->page[i].in_use && hv_mfn_same(e->page[i].root, root))
-			drop(e, &e->page[i]);
-	}
+	/* Lazy here, too: what was cached under it goes by entry_changed() and retire(). */
 }
 
 static uint64_t local_hypercalls(const struct hv_vcpu *v, unsigned nr)
@@ -254,13 +252,25 @@ const struct hv_engine fake_engine = {
 
 /* ---- the invariants ----------------------------------------------------------------------------- */
 
+/* Whether a grant of another domain still holds this frame for d. */
+static bool is_granted(const struct hv_domain *d, mfn_t mfn)
+{
+	for (unsigned i = 0; i < d->gnttab.nr_maps; i++) {
+		const struct hv_gnttab_map *map = &d->gnttab.maps[i];
+
+		if (map->in_use && (map->live || map->pending) && hv_mfn_same(map->mfn, mfn))
+			return true;
+	}
+	return false;
+}
+
 static bool frame_fits(struct hv_domain *d, const struct fake_page *p)
 {
 	struct hv_domain *owner = hv_frame_domain(d->machine, p->mfn);
 	const struct hv_frame *f = owner ? hv_frame_own(owner, p->mfn) : NULL;
 
 	/* A frame that gave itself back may have been handed out again: then nobody maps it. */
-	if (!f || !f->ref_count)
+	if (!f || !f->ref_count || (owner != d && !is_granted(d, p->mfn)))
 		return false;
 	return !p->writable || f->type_count == 0 || f->type == HV_TYPE_WRITABLE;
 }

@@ -46,8 +46,9 @@ struct fake_engine *fake_of(const struct hv_domain *d);
 const struct fake_page *fake_cached(const struct hv_domain *d, unsigned vcpu, mfn_t root,
                                     uint64_t va);
 /*
- * The invariants, checked over the whole cache. Every page: its frame is in use, and when it is
- * writable the frame is no table and no descriptor table. Pages that are not stale: the tables say
+ * The invariants, checked over the whole cache. Every page: its frame is in use, another domain's is
+ * held by a grant, and when it is writable the frame is no table and no descriptor table. Pages
+ * that are not stale: the tables say
  * the same now. Returns the number of violations, each of which is logged. Lock: d.
  */
 unsigned fake_cache_check(struct hv_domain *d);

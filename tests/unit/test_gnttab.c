@@ -79,6 +79,24 @@ static int unmap_at(uint64_t addr, uint64_t bus, grant_handle_t handle)
 	return op.status;
 }
 
+static struct gnttab_copy copy_of(uint16_t flags, domid_t from, uint64_t src, uint16_t src_off,
+                                  domid_t to, uint64_t dst, uint16_t dst_off, uint16_t len)
+{
+	struct gnttab_copy op = { .len = len, .flags = flags, .status = 77 };
+	uint64_t at;
+
+	op.source.domid = from;
+	op.source.offset = src_off;
+	op.source.u.gmfn = src;
+	op.dest.domid = to;
+	op.dest.offset = dst_off;
+	op.dest.u.gmfn = dst;
+	at = world_args(v, 0, &op, sizeof(op));
+	ck_assert_int_eq(world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_copy, at, 1, 0), 0);
+	world_read(v, at, &op, sizeof(op));
+	return op;
+}
+
 /* ---- mapping --------------------------------------------------------------------------------------- */
 
 START_TEST(a_foreign_frame_is_mapped_used_and_unmapped)
@@ -246,6 +264,63 @@ START_TEST(handles_of_one_frame_may_be_unmapped_crosswise)
 	ck_assert_uint_eq(world_check(&w), 0);
 	ck_assert_int_eq(unmap_at(world_va(P1), 0, two.handle), GNTST_okay);
 	ck_assert_uint_eq(world_frame(b, P0)->type_count, 1);
+}
+END_TEST
+
+START_TEST(an_entry_that_allows_more_or_less_is_not_the_handles)
+{
+	struct gnttab_map_grant_ref ro, rw;
+
+	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
+	ro = map_at(world_va(P1), HOST | GNTMAP_readonly, b->domid, REF);
+	rw = map_at(world_va(P2), HOST, b->domid, REF);
+	ck_assert_int_eq(unmap_at(world_va(P2), 0, ro.handle), GNTST_general_error);
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, rw.handle), GNTST_general_error);
+	ck_assert_int_eq(unmap_at(world_va(P2), 0, rw.handle), GNTST_okay);
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, ro.handle), GNTST_okay);
+}
+END_TEST
+
+START_TEST(a_row_in_use_is_one_domains)
+{
+	struct hv_domain *c = world_add(&w);
+	struct gnttab_map_grant_ref op;
+
+	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
+	op = map_at(world_va(P1), HOST, b->domid, REF);
+	ck_assert_int_eq(op.status, GNTST_okay);
+	/* The guest may change the row under our hands: it is the first user's until that unmaps. */
+	row(b, REF)->domid = c->domid;
+	v = c->vcpu[0];
+	ck_assert_int_eq(map_at(world_va(P1), HOST, b->domid, REF).status, GNTST_general_error);
+	ck_assert_int_eq(
+		copy_of(GNTCOPY_source_gref, b->domid, REF, 0, DOMID_SELF, world_mfn(c, P0).n, 0, 8)
+			.status,
+		GNTST_general_error);
+	v = w.v;
+	row(b, REF)->frame = (uint32_t)world_mfn(b, P2).n;
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, op.handle), GNTST_okay);
+	ck_assert_uint_eq(world_frame(b, P0)->ref_count, 2);
+	ck_assert_uint_eq(world_frame(b, P2)->ref_count, 2);
+}
+END_TEST
+
+START_TEST(a_run_ends_where_the_owner_changes)
+{
+	struct gnttab_map_grant_ref op;
+
+	/* The last frame of a is followed by the first of b. */
+	ck_assert_uint_eq(a->shared_info_mfn.n + 1, world_mfn(b, 0).n);
+	ck_assert_int_eq(world_update(v, world_place(a, P0),
+	                              a->shared_info_mfn.n << 12 | WORLD_L1 | PTE_D | PTE_NX),
+	                 0);
+	grant(b, REF, a->domid, world_mfn(b, 0).n, 0);
+	op = map_at(world_va(P1), HOST | GNTMAP_application_map, b->domid, REF);
+	ck_assert_int_eq(op.status, GNTST_okay);
+	ck_assert_int_eq(world_touch(v, world_va(P0), PFEC_W), HV_FAULT_RESUME);
+	ck_assert_uint_eq(e->last_run.nr, 1);
+	ck_assert_int_eq(world_touch(v, world_va(P1), PFEC_W), HV_FAULT_RESUME);
+	ck_assert_uint_eq(e->last_run.nr, 1);
 }
 END_TEST
 
@@ -463,6 +538,19 @@ START_TEST(the_granter_dies_first)
 }
 END_TEST
 
+START_TEST(the_granter_dies_with_a_stale_translation_around)
+{
+	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
+	ck_assert_int_eq(map_at(world_va(P1), HOST, b->domid, REF).status, GNTST_okay);
+	ck_assert_int_eq(world_touch(v, world_va(P1), PFEC_W), HV_FAULT_RESUME);
+	ck_assert_int_eq(world_update(v, world_place(a, P1), 0), 0);
+	ck_assert_ptr_nonnull(fake_cached(a, 0, v->root_kernel, world_va(P1)));
+	world_end(&w, b);
+	ck_assert_ptr_null(fake_cached(a, 0, v->root_kernel, world_va(P1)));
+	b = world_add(&w);
+}
+END_TEST
+
 START_TEST(both_map_each_other)
 {
 	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
@@ -476,24 +564,6 @@ START_TEST(both_map_each_other)
 END_TEST
 
 /* ---- copies ------------------------------------------------------------------------------------------- */
-
-static struct gnttab_copy copy_of(uint16_t flags, domid_t from, uint64_t src, uint16_t src_off,
-                                  domid_t to, uint64_t dst, uint16_t dst_off, uint16_t len)
-{
-	struct gnttab_copy op = { .len = len, .flags = flags, .status = 77 };
-	uint64_t at;
-
-	op.source.domid = from;
-	op.source.offset = src_off;
-	op.source.u.gmfn = src;
-	op.dest.domid = to;
-	op.dest.offset = dst_off;
-	op.dest.u.gmfn = dst;
-	at = world_args(v, 0, &op, sizeof(op));
-	ck_assert_int_eq(world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_copy, at, 1, 0), 0);
-	world_read(v, at, &op, sizeof(op));
-	return op;
-}
 
 START_TEST(copies_go_both_ways)
 {
@@ -856,9 +926,12 @@ Suite *gnttab_suite(void)
 	tcase_add_test(normal, ones_own_frames_can_be_mapped_by_grants);
 	tcase_add_test(normal, the_mark_stays_until_the_last_mapping_goes);
 	tcase_add_test(normal, handles_of_one_frame_may_be_unmapped_crosswise);
+	tcase_add_test(normal, an_entry_that_allows_more_or_less_is_not_the_handles);
+	tcase_add_test(normal, a_run_ends_where_the_owner_changes);
 	tcase_add_test(normal, unmap_and_replace_moves_an_entry);
 	tcase_add_test(normal, the_mapper_dies_first);
 	tcase_add_test(normal, the_granter_dies_first);
+	tcase_add_test(normal, the_granter_dies_with_a_stale_translation_around);
 	tcase_add_test(normal, both_map_each_other);
 	tcase_add_test(normal, copies_go_both_ways);
 	tcase_add_test(normal, small_operations);
@@ -875,6 +948,7 @@ Suite *gnttab_suite(void)
 	tcase_add_test(hostile, a_table_with_a_grant_in_it_is_not_validated_again);
 	tcase_add_test(hostile, tables_of_one_level_only_take_mappings);
 	tcase_add_test(hostile, handles_are_the_mappers_only);
+	tcase_add_test(hostile, a_row_in_use_is_one_domains);
 	tcase_add_test(hostile, wild_pointers_are_faults);
 	tcase_add_test(hostile, domains_map_each_other_at_once);
 	suite_add_tcase(s, normal);

@@ -246,11 +246,14 @@ START_TEST(pages_are_exchanged_for_a_larger_extent)
 	for (unsigned i = 0; i < 8; i++) {
 		mfns[i] = world_mfn(d, P0 + 3 + 2 * i).n; /* not in a row */
 		world_page(d, P0 + 3 + 2 * i)[0] = 7;
+		ck_assert_int_eq(world_touch(v, world_va(P0 + 3 + 2 * i), PFEC_W), HV_FAULT_RESUME);
 		unmap(P0 + 3 + 2 * i);
 	}
 	to = world_args(v, 1024, &pfn, sizeof(pfn));
 	ck_assert_int_eq(exchange(list(mfns, 8), 8, 0, to, 1, 3, &done), 0);
 	ck_assert_uint_eq(done, 8);
+	/* No cache has a page any more that was given away. */
+	ck_assert_uint_eq(fake_cache_check(d), 0);
 	world_read(v, to, &pfn, sizeof(pfn));
 	ck_assert_uint_eq(pfn % 8, 0);
 	ck_assert_uint_eq(d->mem.tot_pages, WORLD_PAGES);

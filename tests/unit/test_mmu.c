@@ -306,6 +306,50 @@ START_TEST(tables_shared_by_two_roots_are_reported_for_both)
 }
 END_TEST
 
+START_TEST(of_two_roots_the_one_that_stays_is_known)
+{
+	uint64_t slot = WORLD_BASE >> 39 & 511;
+
+	make_tree();
+	ck_assert_int_eq(
+		world_update(v, world_ptr(d, P0, slot), world_entry(d, world_l3(), WORLD_HIGH)), 0);
+	ck_assert_int_eq(pin(P0, 4), 0);
+	/* vCPU 1 keeps the new root; the first root loses the shared table. */
+	for (unsigned i = 0; i < WORLD_VCPUS; i++)
+		ck_assert_int_eq(world_ext(d->vcpu[i], MMUEXT_NEW_BASEPTR, world_mfn(d, P0).n, 0),
+		                 0);
+	ck_assert_uint_eq(world_frame(d, world_root())->type_count, 0);
+	protect(P4, 1);
+	ck_assert_uint_eq(e->last_change.root.n, world_mfn(d, P0).n);
+	ck_assert_uint_eq(e->last_change.va, world_va(P4));
+}
+END_TEST
+
+START_TEST(a_table_of_a_root_at_two_slots_is_reported_as_anywhere)
+{
+	ck_assert_int_eq(world_update(v, world_ptr(d, world_root(), 77),
+	                              world_entry(d, world_l3(), WORLD_HIGH)),
+	                 0);
+	ck_assert_int_eq(world_touch(v, (UINT64_C(77) << 39) + world_va(P0), PFEC_W),
+	                 HV_FAULT_RESUME);
+	protect(P0, 1);
+	ck_assert_uint_eq(e->last_change.len, 0);
+	ck_assert(hv_mfn_is_none(e->last_change.root));
+}
+END_TEST
+
+START_TEST(losing_the_right_to_execute_is_told)
+{
+	ck_assert_int_eq(world_touch(v, world_va(P0), PFEC_I), HV_FAULT_RESUME);
+	e->changes = 0;
+	ck_assert_int_eq(world_protect(v, P0, WORLD_L1 | PTE_NX), 0);
+	ck_assert_uint_eq(e->changes, 1);
+	ck_assert_uint_eq(e->last_change.va, world_va(P0));
+	ck_assert_int_eq(world_protect(v, P0, WORLD_L1), 0);
+	ck_assert_uint_eq(e->changes, 1);
+}
+END_TEST
+
 START_TEST(a_table_at_two_places_is_reported_as_anywhere)
 {
 	ck_assert_int_eq(world_update(v, world_ptr(d, world_l2(), 300),
@@ -369,6 +413,19 @@ START_TEST(linear_tables_of_another_root_form_no_chains)
 	ck_assert_int_eq(
 		world_update(v, world_ptr(d, P0, 300), world_entry(d, world_root(), PTE_P)),
 		-XEN_EINVAL);
+	/* Nor may it have them to a third root; and who has such entries is no target itself. */
+	memset(world_page(d, P4), 0, HV_PAGE_SIZE);
+	protect(P4, 1);
+	ck_assert_int_eq(pin(P4, 4), -XEN_EINVAL); /* mapped writable by the tree of P0 */
+	ck_assert_int_eq(world_update(v, world_ptr(d, P3, 5), 0), 0);
+	ck_assert_int_eq(pin(P4, 4), 0);
+	ck_assert_int_eq(world_update(v, world_ptr(d, P0, 300), world_entry(d, P4, PTE_P)),
+	                 -XEN_EINVAL);
+	ck_assert_int_eq(
+		world_update(v, world_ptr(d, P4, 300), world_entry(d, world_root(), PTE_P)),
+		-XEN_EINVAL);
+	ck_assert_int_eq(world_update(v, world_ptr(d, P4, 300), world_entry(d, P4, PTE_P)), 0);
+	ck_assert_int_eq(unpin(P4), 0);
 	ck_assert_int_eq(unpin(P0), 0);
 	ck_assert_uint_eq(world_frame(d, P0)->type_count, 1);
 	ck_assert_int_eq(world_update(v, world_ptr(d, world_root(), 300), 0), 0);
@@ -532,6 +589,10 @@ START_TEST(higher_entries_have_the_bits_they_may_have)
 
 	memset(world_page(d, P3), 0, HV_PAGE_SIZE);
 	protect(P3, 1);
+	ck_assert_int_eq(world_update(v, at, world_entry(d, P3, high_flags[_i].flags)),
+	                 high_flags[_i].rc);
+	/* Nor do they get in by a change of flags alone. */
+	ck_assert_int_eq(world_update(v, at, world_entry(d, P3, WORLD_HIGH)), 0);
 	ck_assert_int_eq(world_update(v, at, world_entry(d, P3, high_flags[_i].flags)),
 	                 high_flags[_i].rc);
 }
@@ -815,6 +876,9 @@ Suite *mmu_suite(void)
 	tcase_add_test(normal, high_entries_are_hooked_and_unhooked);
 	tcase_add_test(normal, a_table_that_hangs_nowhere_tells_nobody_but_its_frames_remember);
 	tcase_add_test(normal, tables_shared_by_two_roots_are_reported_for_both);
+	tcase_add_test(normal, of_two_roots_the_one_that_stays_is_known);
+	tcase_add_test(normal, a_table_of_a_root_at_two_slots_is_reported_as_anywhere);
+	tcase_add_test(normal, losing_the_right_to_execute_is_told);
 	tcase_add_test(normal, a_table_at_two_places_is_reported_as_anywhere);
 	tcase_add_test(normal, linear_tables_are_read_only_views);
 	tcase_add_test(normal, linear_tables_of_another_root_form_no_chains);
