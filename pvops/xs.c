@@ -117,7 +117,7 @@ static void break_off(void)
 {
 	struct request *rq;
 
-	xs.is_broken = true;
+	pv_store_release(&xs.is_broken, true);
 	while ((rq = xs.requests)) {
 		xs.requests = rq->next;
 		complete(rq, -XEN_EIO);
@@ -139,7 +139,7 @@ static bool push(void)
 	xs.tx.done += n;
 	if (xs.tx.done == xs.tx_len) {
 		xs.tx_len = 0;
-		xs.tx_is_taken = false;
+		pv_store_release(&xs.tx_is_taken, false);
 		pv_wake(&xs.tx_free);
 	}
 	return n > 0;
@@ -311,8 +311,8 @@ static int take_tx(uint64_t deadline_ns)
 			pv_spin_unlock_irq(&xs.lock, irq);
 			return xs.is_attached ? -XEN_EIO : -XEN_ENODEV;
 		}
-		if (!xs.tx_is_taken)
-			taken = xs.tx_is_taken = true;
+		taken = !xs.tx_is_taken;
+		pv_store(&xs.tx_is_taken, true);
 		pv_spin_unlock_irq(&xs.lock, irq);
 		if (taken)
 			return 0;
@@ -325,7 +325,7 @@ static void give_tx_back(void)
 {
 	uint64_t irq = pv_spin_lock_irq(&xs.lock);
 
-	xs.tx_is_taken = false;
+	pv_store_release(&xs.tx_is_taken, false);
 	pv_wake(&xs.tx_free);
 	pv_spin_unlock_irq(&xs.lock, irq);
 }

@@ -158,7 +158,8 @@ static bool hook_wait(struct pv_waitq *q, bool (*ready)(void *arg), void *arg, u
 			return true;
 		if (deadline_ns && now_ns() >= deadline_ns)
 			return false;
-		world.now_ns += 1000000;
+		if (!world.real_clock)
+			world.now_ns += 1000000;
 		sched_yield();
 	}
 }
