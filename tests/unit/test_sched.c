@@ -78,7 +78,7 @@ static void dither(void)
 	static _Thread_local unsigned state = 1;
 
 	state = state * 1103515245 + 12345;
-	for (volatile unsigned i = state >> 16 & 255; i; i--)
+	for (volatile unsigned i = state >> 16 & 2047; i; i--)
 		;
 }
 
