@@ -13,42 +13,42 @@
 
 /* clang-format off */
 /* name, arguments -> result beyond success and failure */
-#define UNIX_CALLS(x)                                                                              \
-	x(exit)                   /* status */                                                     \
-		x(fork)           /* -> pid, 0 in the child */                                     \
-		x(exec)           /* path, argv (ended by NULL) */                                 \
-		x(wait)           /* pid or -1, int *status, flags -> pid */                       \
-		x(getpid)         /* -> pid */                                                     \
-		x(getppid)        /* -> pid */                                                     \
-		x(kill)           /* pid (negative: group), signal */                              \
-		x(sigaction)      /* signal, handler, restorer -> the handler before */            \
-		x(sigmask)        /* mask -> the mask before */                                    \
-		x(sigreturn)      /* at the end of a handler */                                    \
-		x(alarm)          /* ns from now, 0: none; then SIGALRM */                         \
-		x(pause)          /* waits for a signal */                                         \
-		x(sleep)          /* ns */                                                         \
-		x(yield) x(clock) /* 0: since start, 1: since 1970 -> ns */                        \
-		x(brk)            /* address or 0 -> the end of the heap */                        \
-		x(mmap)           /* address or 0, bytes, prot -> address */                       \
-		x(munmap)         /* address, bytes */                                             \
-		x(mprotect)       /* address, bytes, prot */                                       \
-		x(setfs)          /* base of the FS segment */                                     \
-		x(open)           /* path, flags -> descriptor */                                  \
-		x(close)          /* descriptor */                                                 \
-		x(read)           /* descriptor, buffer, bytes -> bytes */                         \
-		x(write)          /* descriptor, buffer, bytes -> bytes */                         \
-		x(seek)           /* descriptor, offset from the start -> offset */                \
-		x(dup2)           /* descriptor, new descriptor or -1 -> descriptor */             \
-		x(pipe)           /* int[2] */                                                     \
-		x(unlink)         /* path */                                                       \
-		x(readdir)    /* index, struct unix_dirent * -> 0, or -ENOENT beyond the last */   \
-		x(setpgid)    /* pid or 0, group or 0 */                                           \
-		x(foreground) /* group that the console's signals go to */                         \
-		x(procinfo)   /* index, struct unix_procinfo * -> 0, or -ENOENT beyond the last */ \
-		x(sysinfo)    /* struct unix_sysinfo * */                                          \
-		x(getcpu)     /* -> number of the vCPU */                                          \
-		x(poweroff)   /* ends the machine; init only */
-
+#define UNIX_CALLS(x) \
+	x(exit)       /* status */                                                        \
+	x(fork)       /* -> pid, 0 in the child */                                        \
+	x(exec)       /* path, argv (ended by NULL) */                                    \
+	x(wait)       /* pid or -1, int *status, flags -> pid */                          \
+	x(getpid)     /* -> pid */                                                        \
+	x(getppid)    /* -> pid */                                                        \
+	x(kill)       /* pid (negative: group), signal */                                 \
+	x(sigaction)  /* signal, handler, restorer -> the handler before */               \
+	x(sigmask)    /* mask -> the mask before */                                       \
+	x(sigreturn)  /* at the end of a handler */                                       \
+	x(alarm)      /* ns from now, 0: none; then SIGALRM */                            \
+	x(pause)      /* waits for a signal */                                            \
+	x(sleep)      /* ns */                                                            \
+	x(yield)                                                                          \
+	x(clock)      /* 0: since start, 1: since 1970 -> ns */                           \
+	x(brk)        /* address or 0 -> the end of the heap */                           \
+	x(mmap)       /* address or 0, bytes, prot -> address */                          \
+	x(munmap)     /* address, bytes */                                                \
+	x(mprotect)   /* address, bytes, prot */                                          \
+	x(setfs)      /* base of the FS segment */                                        \
+	x(open)       /* path, flags -> descriptor */                                     \
+	x(close)      /* descriptor */                                                    \
+	x(read)       /* descriptor, buffer, bytes -> bytes */                            \
+	x(write)      /* descriptor, buffer, bytes -> bytes */                            \
+	x(seek)       /* descriptor, offset from the start -> offset */                   \
+	x(dup2)       /* descriptor, new descriptor or -1 -> descriptor */                \
+	x(pipe)       /* int[2] */                                                        \
+	x(unlink)     /* path */                                                          \
+	x(readdir)    /* index, struct unix_dirent * -> 0, or -ENOENT beyond the last */  \
+	x(setpgid)    /* pid or 0, group or 0 */                                          \
+	x(foreground) /* group that the console's signals go to */                        \
+	x(procinfo)   /* index, struct unix_procinfo * -> 0, or -ENOENT beyond the last */\
+	x(sysinfo)    /* struct unix_sysinfo * */                                         \
+	x(getcpu)     /* -> number of the vCPU */                                         \
+	x(poweroff)   /* ends the machine; init only */
 /* clang-format on */
 
 enum unix_call {

@@ -33,140 +33,44 @@ static inline long unix_call(enum unix_call nr, unsigned long a, unsigned long b
 	unix_call(SYS_##name, (unsigned long)(a), (unsigned long)(b), (unsigned long)(c))
 
 __attribute__((noreturn)) void exit(int status);
-int main(int argc, char **argv);
 
 typedef void (*sighandler)(int sig, struct unix_sigframe *frame);
 
-/* clang-format off: one call, one line */
-static inline int fork(void)
-{
-	return (int)CALL(fork, 0, 0, 0);
-}
-static inline int exec(const char *path, char *const argv[])
-{
-	return (int)CALL(exec, path, argv, 0);
-}
-static inline int waitpid(int pid, int *status, int flags)
-{
-	return (int)CALL(wait, pid, status, flags);
-}
-static inline int getpid(void)
-{
-	return (int)CALL(getpid, 0, 0, 0);
-}
-static inline int getppid(void)
-{
-	return (int)CALL(getppid, 0, 0, 0);
-}
-static inline int kill(int pid, int sig)
-{
-	return (int)CALL(kill, pid, sig, 0);
-}
-static inline long sigmask(uint32_t mask)
-{
-	return CALL(sigmask, mask, 0, 0);
-}
-static inline long alarm_ns(uint64_t ns)
-{
-	return CALL(alarm, ns, 0, 0);
-}
-static inline int pause(void)
-{
-	return (int)CALL(pause, 0, 0, 0);
-}
-static inline int sleep_ns(uint64_t ns)
-{
-	return (int)CALL(sleep, ns, 0, 0);
-}
-static inline void yield(void)
-{
-	CALL(yield, 0, 0, 0);
-}
-static inline uint64_t clock_ns(void)
-{
-	return (uint64_t)CALL(clock, 0, 0, 0);
-}
-static inline void *brk(void *end)
-{
-	return (void *)CALL(brk, end, 0, 0);
-}
+/* clang-format off */
+/* One call, one line. */
+static inline int fork(void) { return (int)CALL(fork, 0, 0, 0); }
+static inline int exec(const char *path, char *const argv[]) { return (int)CALL(exec, path, argv, 0); }
+static inline int waitpid(int pid, int *status, int flags) { return (int)CALL(wait, pid, status, flags); }
+static inline int getpid(void) { return (int)CALL(getpid, 0, 0, 0); }
+static inline int getppid(void) { return (int)CALL(getppid, 0, 0, 0); }
+static inline int kill(int pid, int sig) { return (int)CALL(kill, pid, sig, 0); }
+static inline long sigmask(uint32_t mask) { return CALL(sigmask, mask, 0, 0); }
+static inline long alarm_ns(uint64_t ns) { return CALL(alarm, ns, 0, 0); }
+static inline int pause(void) { return (int)CALL(pause, 0, 0, 0); }
+static inline int sleep_ns(uint64_t ns) { return (int)CALL(sleep, ns, 0, 0); }
+static inline void yield(void) { CALL(yield, 0, 0, 0); }
+static inline uint64_t clock_ns(void) { return (uint64_t)CALL(clock, 0, 0, 0); }
+static inline void *brk(void *end) { return (void *)CALL(brk, end, 0, 0); }
 /* Addresses below 0 are error numbers. */
-static inline long mmap(void *at, size_t len, int prot)
-{
-	return CALL(mmap, at, len, prot);
-}
-static inline int munmap(void *at, size_t len)
-{
-	return (int)CALL(munmap, at, len, 0);
-}
-static inline int mprotect(void *at, size_t len, int prot)
-{
-	return (int)CALL(mprotect, at, len, prot);
-}
-static inline int setfs(void *base)
-{
-	return (int)CALL(setfs, base, 0, 0);
-}
-static inline int open(const char *path, int flags)
-{
-	return (int)CALL(open, path, flags, 0);
-}
-static inline int close(int fd)
-{
-	return (int)CALL(close, fd, 0, 0);
-}
-static inline long read(int fd, void *buf, size_t len)
-{
-	return CALL(read, fd, buf, len);
-}
-static inline long write(int fd, const void *buf, size_t len)
-{
-	return CALL(write, fd, buf, len);
-}
-static inline long seek(int fd, uint64_t offset)
-{
-	return CALL(seek, fd, offset, 0);
-}
-static inline int dup2(int fd, int to)
-{
-	return (int)CALL(dup2, fd, to, 0);
-}
-static inline int pipe(int fd[2])
-{
-	return (int)CALL(pipe, fd, 0, 0);
-}
-static inline int unlink(const char *path)
-{
-	return (int)CALL(unlink, path, 0, 0);
-}
-static inline int readdir(uint64_t i, struct unix_dirent *e)
-{
-	return (int)CALL(readdir, i, e, 0);
-}
-static inline int setpgid(int pid, int group)
-{
-	return (int)CALL(setpgid, pid, group, 0);
-}
-static inline int foreground(int group)
-{
-	return (int)CALL(foreground, group, 0, 0);
-}
-static inline int procinfo(uint64_t i, struct unix_procinfo *p)
-{
-	return (int)CALL(procinfo, i, p, 0);
-}
-static inline int sysinfo(struct unix_sysinfo *s)
-{
-	return (int)CALL(sysinfo, s, 0, 0);
-}
-static inline unsigned int getcpu(void)
-{
-	return (unsigned int)CALL(getcpu, 0, 0, 0);
-}
-static inline void poweroff(void)
-{
-	CALL(poweroff, 0, 0, 0);
-}
+static inline long mmap(void *at, size_t len, int prot) { return CALL(mmap, at, len, prot); }
+static inline int munmap(void *at, size_t len) { return (int)CALL(munmap, at, len, 0); }
+static inline int mprotect(void *at, size_t len, int prot) { return (int)CALL(mprotect, at, len, prot); }
+static inline int setfs(void *base) { return (int)CALL(setfs, base, 0, 0); }
+static inline int open(const char *path, int flags) { return (int)CALL(open, path, flags, 0); }
+static inline int close(int fd) { return (int)CALL(close, fd, 0, 0); }
+static inline long read(int fd, void *buf, size_t len) { return CALL(read, fd, buf, len); }
+static inline long write(int fd, const void *buf, size_t len) { return CALL(write, fd, buf, len); }
+static inline long seek(int fd, uint64_t offset) { return CALL(seek, fd, offset, 0); }
+static inline int dup2(int fd, int to) { return (int)CALL(dup2, fd, to, 0); }
+static inline int pipe(int fd[2]) { return (int)CALL(pipe, fd, 0, 0); }
+static inline int unlink(const char *path) { return (int)CALL(unlink, path, 0, 0); }
+static inline int readdir(uint64_t i, struct unix_dirent *e) { return (int)CALL(readdir, i, e, 0); }
+static inline int setpgid(int pid, int group) { return (int)CALL(setpgid, pid, group, 0); }
+static inline int foreground(int group) { return (int)CALL(foreground, group, 0, 0); }
+static inline int procinfo(uint64_t i, struct unix_procinfo *p) { return (int)CALL(procinfo, i, p, 0); }
+static inline int sysinfo(struct unix_sysinfo *s) { return (int)CALL(sysinfo, s, 0, 0); }
+static inline unsigned int getcpu(void) { return (unsigned int)CALL(getcpu, 0, 0, 0); }
+static inline void poweroff(void) { CALL(poweroff, 0, 0, 0); }
 /* clang-format on */
 
 /* The handler before, SIG_DFL or SIG_IGN among them; or an error number. */
