@@ -39,12 +39,21 @@ int hv_guest_write(struct hv_vcpu *v, uint64_t va, const void *src, size_t len);
 
 int64_t hv_do_multicall(struct hv_vcpu *v, const uint64_t *a);
 
+/* What is only counted. */
+enum hv_traced {
+	HV_TRACED_UPCALL, /* the guest's event or NMI handler was entered */
+	HV_TRACED_KICK,   /* the guest was stopped for no reason of its own */
+	HV_TRACED_SLEEP,  /* a vCPU's thread went to sleep */
+	HV_NR_TRACED,
+};
+
 struct hv_tracer {
 	/* After each hypercall; duration in ns. From vCPU threads, no lock held. */
 	void (*hypercall)(void *arg, struct hv_vcpu *v, uint64_t nr, const uint64_t *a,
 	                  int64_t result, uint64_t ns);
 	void (*exception)(void *arg, struct hv_vcpu *v, uint8_t vector, uint32_t error_code,
 	                  uint64_t cr2);
+	void (*happened)(void *arg, struct hv_vcpu *v, enum hv_traced what);
 	void *arg;
 	bool every_call; /* engines must not answer in place */
 };

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "hypervisor-stub/core/exits.h"
+#include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/core/guestcopy.h"
 #include "hypervisor-stub/core/hv.h"
 
@@ -241,6 +242,14 @@ static void rest(struct hv_vcpu *v)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
+static void trace(struct hv_vcpu *v, enum hv_traced what)
+{
+	const struct hv_tracer *t = v->domain->machine->tracer;
+
+	if (t && t->happened)
+		t->happened(t->arg, v, what);
+}
+
 static void run_once(struct hv_vcpu *v)
 {
 	struct hv_exit exit = { .kind = HV_EXIT_KICKED };
@@ -251,6 +260,8 @@ static void run_once(struct hv_vcpu *v)
 		                rc);
 	else
 		hv_exit_handle(v, &exit);
+	if (exit.kind == HV_EXIT_KICKED)
+		trace(v, HV_TRACED_KICK);
 }
 
 void *hv_vcpu_main(void *vcpu)
@@ -267,13 +278,14 @@ void *hv_vcpu_main(void *vcpu)
 			v->time.dirty = true;
 		}
 		if (must_rest(v)) {
+			trace(v, HV_TRACED_SLEEP);
 			rest(v);
 			continue;
 		}
 		if (hv_time_is_due(v))
 			hv_time_service(v);
 		while (hv_traps_event(v))
-			;
+			trace(v, HV_TRACED_UPCALL);
 		if (!atomic_load(&d->ending))
 			run_once(v);
 	}

@@ -40,6 +40,15 @@ static void on_exception(void *arg, struct hv_vcpu *v, uint8_t vector, uint32_t 
 		trace_exception(&ob->trace, v, vector, error_code, cr2);
 }
 
+static void on_happened(void *arg, struct hv_vcpu *v, enum hv_traced what)
+{
+	struct observe *ob = arg;
+
+	(void)v;
+	if (ob->does_stats)
+		stats_happened(&ob->stats, what);
+}
+
 static int open_trace(struct observe *ob, const char *file, char *why, size_t why_len)
 {
 	int rc;
@@ -71,6 +80,7 @@ int observe_open(struct observe *ob, const struct options *o, char *why, size_t 
 	ob->fd = -1;
 	ob->tracer.hypercall = on_hypercall;
 	ob->tracer.exception = on_exception;
+	ob->tracer.happened = on_happened;
 	ob->tracer.arg = ob;
 	ob->tracer.every_call = o->trace;
 	ob->does_stats = o->stats;

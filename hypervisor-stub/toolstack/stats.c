@@ -20,6 +20,11 @@ void stats_exception(struct stats *s, uint8_t vector)
 	atomic_fetch_add_explicit(&s->exception[vector & 31], 1, memory_order_relaxed);
 }
 
+void stats_happened(struct stats *s, enum hv_traced what)
+{
+	atomic_fetch_add_explicit(&s->happened[what], 1, memory_order_relaxed);
+}
+
 void stats_collect(struct stats *s, const struct hv_domain *d)
 {
 	const struct hv_engine *e = d->machine->engine;
@@ -89,17 +94,24 @@ static void print_exceptions(const struct stats *s, FILE *out)
 		[7] = "#NM",  [8] = "#DF",  [10] = "#TS", [11] = "#NP", [12] = "#SS", [13] = "#GP",
 		[14] = "#PF", [16] = "#MF", [17] = "#AC", [19] = "#XM",
 	};
-	uint64_t total = 0;
-
 	for (unsigned i = 0; i < 32; i++) {
 		uint64_t n = atomic_load(&s->exception[i]);
 
-		total += n;
 		if (n)
 			fprintf(out, "%-30s %12" PRIu64 "\n", name[i] ? name[i] : "(other)", n);
 	}
-	if (!total)
-		fprintf(out, "%-30s %12d\n", "none", 0);
+}
+
+static void print_happened(const struct stats *s, FILE *out)
+{
+	static const char *const name[HV_NR_TRACED] = {
+		[HV_TRACED_UPCALL] = "upcalls",
+		[HV_TRACED_KICK] = "kicks",
+		[HV_TRACED_SLEEP] = "sleeps",
+	};
+
+	for (unsigned i = 0; i < HV_NR_TRACED; i++)
+		fprintf(out, "%-30s %12" PRIu64 "\n", name[i], atomic_load(&s->happened[i]));
 }
 
 void stats_print(const struct stats *s, FILE *out)
@@ -116,7 +128,8 @@ void stats_print(const struct stats *s, FILE *out)
 		sum.ns += rows[i].ns;
 	}
 	print_row(out, &sum);
-	fprintf(out, "%-30s %12s\n", "exception", "count");
+	fprintf(out, "%-30s %12s\n", "exception, other", "count");
 	print_exceptions(s, out);
+	print_happened(s, out);
 	fflush(out);
 }
