@@ -39,7 +39,8 @@ enum hv_fault_answer {
 };
 /*
  * hv_mmu_fault - what a page fault of v at cr2 means
- * error_code: in: as reported (only W, U, I bits are used); out: as Xen would give it to the guest.
+ * error_code: in: as reported (only W and I are used); out, unless HV_FAULT_RESUME: as Xen would
+ * give it to the guest, for when an emulation is declined, too.
  * Sets accessed and dirty bits of what it fills. Takes the domain's lock itself.
  */
 enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *error_code);

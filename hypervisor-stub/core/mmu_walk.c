@@ -238,46 +238,57 @@ static bool is_m2p_read(const struct hv_vcpu *v, uint64_t va, uint32_t ec)
 	               v->domain->machine->pool.m2p_entries;
 }
 
-static enum hv_fault_answer classify(struct hv_vcpu *v, uint64_t va, uint32_t *error_code,
-                                     bool *out_of_memory)
+/*
+ * As Xen's pv_inject_event(): the user bit says the guest's mode (all of a guest runs at ring 3);
+ * write and fetch are as the processor gave them; present as the tables say.
+ */
+static uint32_t guest_error_code(const struct hv_vcpu *v, uint32_t ec, bool present)
 {
-	struct hv_domain *d = v->domain;
-	uint32_t ec = *error_code & (PFEC_W | PFEC_I);
+	return (ec & (PFEC_W | PFEC_I)) | (present ? PFEC_P : 0) | (v->in_kernel ? 0 : PFEC_U);
+}
+
+static bool allows(const struct hv_walk *w, uint32_t ec)
+{
+	return w->present && w->user && !((ec & PFEC_W) && !w->writable) &&
+	       !((ec & PFEC_I) && !w->executable);
+}
+
+/* *rc: what the engine said to a fill. */
+static enum hv_fault_answer classify(struct hv_vcpu *v, uint64_t va, uint32_t *error_code, int *rc)
+{
+	uint32_t ec = *error_code;
 	struct hv_walk w;
 
-	if (is_m2p_read(v, va, ec))
+	if (is_m2p_read(v, va, ec)) {
+		*error_code = guest_error_code(v, ec, false);
 		return HV_FAULT_M2P_READ;
-	hv_walk(d, hv_vcpu_root(v), va, &w);
-	if (w.present && w.user && !((ec & PFEC_W) && !w.writable) &&
-	    !((ec & PFEC_I) && !w.executable)) {
-		int rc = fill(v, &w, va, ec & PFEC_W);
-
-		*out_of_memory = rc && rc != -EFAULT;
-		if (rc != -EFAULT)
+	}
+	hv_walk(v->domain, hv_vcpu_root(v), va, &w);
+	if (allows(&w, ec)) {
+		*rc = fill(v, &w, va, ec & PFEC_W);
+		if (*rc != -EFAULT)
 			return HV_FAULT_RESUME;
 		/* The host has no such address for guests: as if the entry were not present. */
 		w.present = false;
 	}
+	*error_code = guest_error_code(v, ec, w.present);
 	if ((ec & (PFEC_W | PFEC_I)) == PFEC_W && is_table_write(v, &w))
 		return HV_FAULT_PT_WRITE;
-	/*
-	 * As Xen's pv_inject_event(): the user bit says the guest's mode (all of a guest runs at
-	 * ring 3); write and fetch are as the processor gave them; present as the tables say.
-	 */
-	*error_code = ec | (w.present ? PFEC_P : 0) | (v->in_kernel ? 0 : PFEC_U);
 	return HV_FAULT_GUEST;
 }
 
 enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *error_code)
 {
 	enum hv_fault_answer answer;
-	bool out_of_memory = false;
+	int rc = 0;
 
 	hv_domain_lock(v->domain);
-	answer = classify(v, cr2, error_code, &out_of_memory);
+	answer = classify(v, cr2, error_code, &rc);
 	hv_domain_unlock(v->domain);
-	if (out_of_memory)
-		hv_domain_crash(v->domain, v, "the host has no memory to map guest address %#lx",
-		                (unsigned long)cr2);
+	if (answer == HV_FAULT_RESUME && rc)
+		hv_domain_crash(v->domain, v, "guest address %#lx cannot be mapped: %s",
+		                (unsigned long)cr2,
+		                rc == -ENOMEM ? "the host is out of memory"
+		                              : "the engine refused the frame");
 	return answer;
 }

@@ -4,6 +4,7 @@
  * emulator gets; and the store to a page table that is emulated.
  */
 #include <check.h>
+#include <errno.h>
 #include <string.h>
 
 #include "abi/errno.h"
@@ -157,9 +158,21 @@ END_TEST
 
 START_TEST(no_memory_for_a_mapping_ends_the_domain)
 {
-	e->fill_rc = -12;
+	e->fill_rc = -ENOMEM;
 	ck_assert_int_eq(world_touch(v, world_va(P0), 0), HV_FAULT_RESUME);
 	ck_assert(atomic_load(&d->ending));
+	ck_assert_ptr_nonnull(strstr(d->end.text, "out of memory"));
+}
+END_TEST
+
+START_TEST(an_address_that_the_host_does_not_give_is_not_present)
+{
+	uint32_t ec = PFEC_W;
+
+	e->fill_rc = -EFAULT;
+	ck_assert_int_eq(hv_mmu_fault(v, world_va(P0), &ec), HV_FAULT_GUEST);
+	ck_assert_uint_eq(ec, PFEC_W);
+	ck_assert(!atomic_load(&d->ending));
 }
 END_TEST
 
@@ -182,7 +195,7 @@ static const struct {
 	{ UINT64_C(0xffff7fffffffffff), PFEC_W, false, HV_FAULT_GUEST, PFEC_W },
 	{ UINT64_MAX, PFEC_P, false, HV_FAULT_GUEST, 0 },
 	/* Xen's fixed machine-to-physical address. */
-	{ UINT64_C(0xffff800000000000), PFEC_U, false, HV_FAULT_M2P_READ, 0 },
+	{ UINT64_C(0xffff800000000000), PFEC_U | PFEC_P, false, HV_FAULT_M2P_READ, 0 },
 	{ UINT64_C(0xffff800000000000) + 0x40000 * 8, PFEC_P, false, HV_FAULT_M2P_READ, 0 },
 	{ UINT64_C(0xffff800000000000), PFEC_W, false, HV_FAULT_GUEST, PFEC_W },
 	{ UINT64_C(0xffff800000000000), PFEC_I, false, HV_FAULT_GUEST, PFEC_I },
@@ -197,8 +210,7 @@ START_TEST(error_codes_are_xens)
 
 	v->in_kernel = !faults[_i].user;
 	ck_assert_int_eq(hv_mmu_fault(v, faults[_i].va, &ec), faults[_i].answer);
-	if (faults[_i].answer == HV_FAULT_GUEST)
-		ck_assert_uint_eq(ec, faults[_i].out);
+	ck_assert_uint_eq(ec, faults[_i].out);
 	v->in_kernel = true;
 }
 END_TEST
@@ -223,10 +235,12 @@ END_TEST
 START_TEST(a_write_to_a_table_is_emulated_for_who_asked)
 {
 	uint64_t va = world_va(world_l1(0));
+	uint32_t ec = PFEC_W | PFEC_U;
 
 	ck_assert_int_eq(world_touch(v, va, PFEC_W), HV_FAULT_GUEST);
 	d->vm_assist |= UINT64_C(1) << VMASST_TYPE_writable_pagetables;
-	ck_assert_int_eq(world_touch(v, va, PFEC_W), HV_FAULT_PT_WRITE);
+	ck_assert_int_eq(hv_mmu_fault(v, va, &ec), HV_FAULT_PT_WRITE);
+	ck_assert_uint_eq(ec, PFEC_P | PFEC_W);
 	ck_assert_int_eq(world_touch(v, va, 0), HV_FAULT_RESUME);
 	/* Only L1 tables, only the kernel. */
 	ck_assert_int_eq(world_touch(v, world_va(world_l2()), PFEC_W), HV_FAULT_GUEST);
@@ -350,6 +364,7 @@ Suite *mmu_fault_suite(void)
 	tcase_add_loop_test(limits, error_codes_are_xens, 0, ARRAY_LEN(faults));
 	tcase_add_test(limits, a_write_to_a_read_only_page_is_the_guests);
 	tcase_add_test(hostile, no_memory_for_a_mapping_ends_the_domain);
+	tcase_add_test(hostile, an_address_that_the_host_does_not_give_is_not_present);
 	tcase_add_loop_test(hostile, stores_that_are_not_for_tables_are_refused, 0,
 	                    ARRAY_LEN(bad_stores));
 	suite_add_tcase(s, normal);
