@@ -151,7 +151,8 @@ static void get_message(struct guest *g)
 	g->payload[g->hdr.len] = '\0';
 	if (g->hdr.type == XS_WATCH_EVENT) {
 		g->nr_events++;
-		strncpy(g->last_event, g->payload, sizeof(g->last_event) - 1);
+		/* Only its beginning is compared; a longer one is cut. */
+		memcpy(g->last_event, g->payload, sizeof(g->last_event) - 1);
 	}
 }
 

@@ -608,6 +608,7 @@ static int m_change(struct m_tree *t, struct m_tx *tx, int who, const struct m_o
 		m_create(t, who, op->path);
 		if (op->type == XS_WRITE) {
 			n = m_find(t, op->path);
+			ck_assert_ptr_nonnull(n);
 			strcpy(n->value, op->value);
 			n->version = ++m_version;
 		}
