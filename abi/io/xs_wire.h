@@ -20,7 +20,7 @@
 #define XENSTORE_RING_SIZE     1024
 #define MASK_XENSTORE_IDX(idx) ((idx) & (XENSTORE_RING_SIZE - 1))
 
-/* Longest payload, absolute and relative path, each in bytes with the final 0. */
+/* Longest payload, absolute and relative path, in bytes; the final 0 of a path is not counted. */
 #define XENSTORE_PAYLOAD_MAX  4096
 #define XENSTORE_ABS_PATH_MAX 3072
 #define XENSTORE_REL_PATH_MAX 2048

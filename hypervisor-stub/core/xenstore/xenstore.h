@@ -123,8 +123,7 @@ bool xs_conn_receive(struct xs_conn *conn, struct xsd_sockmsg *hdr, void *payloa
 
 /* ---- users in this process ------------------------------------------------------------------- */
 
-/* A handle: privileged, relative paths start at /local/domain/0. Any number of threads may use it.
- */
+/* A handle for any number of threads: privileged; relative paths start at /local/domain/0. */
 int xs_host_open(struct xs_store *s, struct xs_host **h);
 /* Ends its watches, as xs_host_unwatch() does. Not from a watch's callback. */
 void xs_host_close(struct xs_host *h);
