@@ -80,34 +80,33 @@ static void result_to_read_only_memory_is_efault(void)
 static void other_registers_survive(void)
 {
 	uint64_t before[7] = { 0x1111, 0x2222222222222222, 0x33, 0x4444444444, 0x5, ~6ul, 0x7777 };
-	uint64_t after[7] = { 0 };
+	uint64_t after[7] = { 0 }, *from = before, *to = after;
 
-	__asm__ volatile(
-		"push %%rbp\n"
-		"push %[after]\n"
-		"mov 0(%[before]), %%rbx\n"
-		"mov 16(%[before]), %%r9\n"
-		"mov 24(%[before]), %%r12\n"
-		"mov 32(%[before]), %%r13\n"
-		"mov 40(%[before]), %%r14\n"
-		"mov 48(%[before]), %%r15\n"
-		"mov 8(%[before]), %%rbp\n"
-		"xor %%edi, %%edi\n"
-		"xor %%esi, %%esi\n"
-		"call pv_hypercall_page + %c[nr] * 32\n"
-		"pop %%rax\n"
-		"mov %%rbx, 0(%%rax)\n"
-		"mov %%rbp, 8(%%rax)\n"
-		"mov %%r9, 16(%%rax)\n"
-		"mov %%r12, 24(%%rax)\n"
-		"mov %%r13, 32(%%rax)\n"
-		"mov %%r14, 40(%%rax)\n"
-		"mov %%r15, 48(%%rax)\n"
-		"pop %%rbp\n"
-		:
-		: [before] "S"(before), [after] "a"(after), [nr] "i"(__HYPERVISOR_xen_version)
-		: "rbx", "rcx", "rdx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		  "memory");
+	__asm__ volatile("push %%rbp\n"
+	                 "push %[after]\n"
+	                 "mov 0(%[before]), %%rbx\n"
+	                 "mov 16(%[before]), %%r9\n"
+	                 "mov 24(%[before]), %%r12\n"
+	                 "mov 32(%[before]), %%r13\n"
+	                 "mov 40(%[before]), %%r14\n"
+	                 "mov 48(%[before]), %%r15\n"
+	                 "mov 8(%[before]), %%rbp\n"
+	                 "xor %%edi, %%edi\n"
+	                 "xor %%esi, %%esi\n"
+	                 "call pv_hypercall_page + %c[nr] * 32\n"
+	                 "pop %%rax\n"
+	                 "mov %%rbx, 0(%%rax)\n"
+	                 "mov %%rbp, 8(%%rax)\n"
+	                 "mov %%r9, 16(%%rax)\n"
+	                 "mov %%r12, 24(%%rax)\n"
+	                 "mov %%r13, 32(%%rax)\n"
+	                 "mov %%r14, 40(%%rax)\n"
+	                 "mov %%r15, 48(%%rax)\n"
+	                 "pop %%rbp\n"
+	                 : [before] "+S"(from), [after] "+a"(to)
+	                 : [nr] "i"(__HYPERVISOR_xen_version)
+	                 : "rbx", "rcx", "rdx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+	                   "r14", "r15", "memory");
 	ST_EQ(memcmp(before, after, sizeof(before)), 0);
 }
 

@@ -76,13 +76,16 @@ static void block_does_not_sleep_over_a_pending_event(void)
 	ST_EQ(pv_evtchn_close(port), 0);
 }
 
+/* An event on any port, masked ones included, may end a poll of no port early; few do. */
 static void poll_times_out(void)
 {
 	uint64_t deadline = pv_now_ns() + 5 * MS;
 	struct sched_poll poll = { .timeout = deadline };
+	unsigned int polls;
 
-	ST_EQ(pv_hc_sched_op(SCHEDOP_poll, &poll), 0);
-	ST_CHECK(pv_now_ns() + 1000 >= deadline, "%lu ns early", deadline - pv_now_ns());
+	for (polls = 0; pv_now_ns() + 1000 < deadline; polls++)
+		ST_EQ(pv_hc_sched_op(SCHEDOP_poll, &poll), 0);
+	ST_CHECK(polls < 10, "%u polls for 5 ms", polls);
 }
 
 static void poll_sees_a_pending_port(void)
