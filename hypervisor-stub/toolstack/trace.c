@@ -194,7 +194,7 @@ static void add_number(struct line *l, uint64_t n)
 
 static void add_result(struct line *l, int64_t result, bool colour)
 {
-	const char *error = result < 0 ? find_name(errors, (uint64_t)-result) : NULL;
+	const char *error = result < 0 ? find_name(errors, 0 - (uint64_t)result) : NULL;
 
 	if (!error) {
 		add(l, " = %" PRId64, result);
