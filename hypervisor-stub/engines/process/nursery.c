@@ -243,6 +243,7 @@ static void *keeper_main(void *arg)
 
 	prctl(PR_SET_NAME, "pv-keeper");
 	pthread_mutex_lock(&pd->lock);
+	pd->keeper_tid = (pid_t)syscall(SYS_gettid);
 	pd->nursery_error = start_nursery(pd);
 	while (!pd->stopping) {
 		if (pd->doomed) {

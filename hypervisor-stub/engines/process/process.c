@@ -117,7 +117,7 @@ static int vcpu_create(struct hv_vcpu *v)
 	pv->v = v;
 	pv->pd = pe_of(v->domain);
 	pv->last_call = ~UINT64_C(0);
-	pv->core = -1;
+	pv->place.core = -1;
 	pv->yields = 4;
 	pthread_mutex_init(&pv->kick_lock, NULL);
 	v->engine_priv = pv;

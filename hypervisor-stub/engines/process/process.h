@@ -32,6 +32,7 @@
 #include "hypervisor-stub/engines/process/layout.h"
 #include "hypervisor-stub/engines/process/maptree.h"
 #include "hypervisor-stub/engines/process/options.h"
+#include "hypervisor-stub/engines/process/placement.h"
 
 #define PE_LOG_SIZE 4096 /* removals remembered; who lags more drops everything */
 
@@ -72,6 +73,8 @@ struct pe_proc {
 	uint32_t seq;              /* the exit it stopped at */
 	uint64_t fs_base, gs_base; /* in its registers now */
 	int core;                  /* pinned to; -1: nowhere */
+	bool ran;                  /* since placement.c looked at its time, */
+	uint64_t cpu_ns;           /* which was this */
 	uint64_t local_seen[PE_NR_LOCAL];
 };
 
@@ -92,6 +95,7 @@ struct pe_domain {
 
 	/* nursery.c */
 	pthread_t keeper;
+	pid_t keeper_tid;
 	pthread_cond_t keeper_cond; /* to the keeper: something to do */
 	pthread_cond_t ready_cond;  /* from the keeper: a process is ready, or will not be */
 	bool keeper_runs, stopping;
@@ -151,10 +155,7 @@ struct pe_vcpu {
 	unsigned yields;           /* how often to give way before sleeping; 0: not at all */
 	uint64_t yields_off_until; /* ns */
 
-	/* placement.c */
-	int core;
-	uint64_t busy_since, next_look;
-	uint64_t share_wait, share_run;
+	struct pe_place place; /* placement.c */
 };
 
 static inline _Atomic uint32_t *pe_word(uint8_t *page, unsigned offset)
@@ -193,7 +194,11 @@ static inline struct pe_domain *pe_of(const struct hv_domain *d)
 }
 
 /* host.c: the few system calls that libc has no function for, and time. */
-uint64_t pe_now(void); /* CLOCK_MONOTONIC, ns */
+uint64_t pe_now(void);                /* CLOCK_MONOTONIC, ns */
+static inline uint64_t pe_ticks(void) /* cheap, of no known unit, and not the same on all cores */
+{
+	return __builtin_ia32_rdtsc();
+}
 /* Sleeps while *word is value, at most until the monotonic time given. */
 void pe_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns);
 void pe_futex_wake(_Atomic uint32_t *word, int how_many);
@@ -293,9 +298,10 @@ uint32_t pe_fpu_load(struct pe_vcpu *pv, struct pe_proc *p);
 void pe_fpu_is_live(struct pe_vcpu *pv, struct pe_proc *p);
 void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate);
 
-/* placement.c */
-void pe_place_thread(struct pe_vcpu *pv); /* first thing in a vCPU's thread */
-void pe_place_proc(struct pe_vcpu *pv, struct pe_proc *p);
-void pe_place_look(struct pe_vcpu *pv, struct pe_proc *p, uint64_t now);
+/* placement.c; all from the vCPU's thread */
+void pe_place_thread(struct pe_vcpu *pv);                  /* first thing in that thread */
+void pe_place_proc(struct pe_vcpu *pv, struct pe_proc *p); /* before p runs */
+void pe_place_enter(struct pe_vcpu *pv); /* around the time that the guest runs, */
+void pe_place_leave(struct pe_vcpu *pv); /* and now and then within a long one */
 
 #endif

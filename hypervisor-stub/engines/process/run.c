@@ -347,6 +347,7 @@ int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 	memset(exit, 0, sizeof(*exit));
 	if (!pv->entered || !pthread_equal(pv->thread, pthread_self()))
 		pe_place_thread(pv);
+	pe_place_enter(pv);
 	if ((atomic_exchange(&pv->kicked, false) || pe_now() >= hv_vcpu_deadline(v)) &&
 	    hv_vcpu_tick(v)) {
 		exit->kind = HV_EXIT_KICKED;
@@ -379,5 +380,6 @@ int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 		return 0;
 	}
 	take_exit(pv, p, exit);
+	pe_place_leave(pv);
 	return 0;
 }

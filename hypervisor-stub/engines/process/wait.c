@@ -138,6 +138,8 @@ bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 		sleep_until(pv, p, due, stop.wanted ? stop.next_kick : until);
 		if ((pe_now() >= now + LOOK_NS || stop.wanted) && pe_has_ended(p->pid))
 			return false;
+		pe_place_leave(pv); /* a guest that computes for long is looked at too */
+		pe_place_enter(pv);
 	}
 	p->seq = due;
 	pe_store(p->ctl, CTL_PENDING, 0);
