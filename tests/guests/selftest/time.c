@@ -105,7 +105,7 @@ static void wall_clock_is_sane(void)
 
 static void wall_clock_advances_with_the_other(void)
 {
-	uint64_t w0 = pv_wall_ns(), t0 = pv_now_ns(), w1, t1;
+	uint64_t t0 = pv_now_ns(), w0 = pv_wall_ns(), w1, t1; /* the inner pair is the shorter */
 
 	st_spin_ns(2 * MS);
 	w1 = pv_wall_ns();
@@ -137,12 +137,37 @@ static void timer_in_the_past_fires_at_once(void)
 	timer_close();
 }
 
+/*
+ * Arms the timer for 30 ms and does something to it long before that. On a host so busy that the
+ * moment passed meanwhile, tries again. True when it was done in time.
+ */
+static bool soon_after_arming(long (*what)(uint64_t arg), uint64_t arg)
+{
+	unsigned int tries;
+	uint64_t armed_for;
+
+	for (tries = 0; tries < 10; tries++) {
+		pv_timer_set(0);
+		fired = 0;
+		armed_for = pv_now_ns() + 30 * MS;
+		if (pv_hc_set_timer_op(armed_for) || what(arg))
+			return false;
+		if (!fired && pv_now_ns() < armed_for)
+			return true;
+	}
+	return false;
+}
+
+static long set_timer(uint64_t when)
+{
+	return pv_hc_set_timer_op(when);
+}
+
 static void timer_is_stopped_by_zero(void)
 {
 	ST_EQ(timer_open(), 0);
-	ST_EQ(pv_hc_set_timer_op(pv_now_ns() + 20 * MS), 0);
-	ST_EQ(pv_hc_set_timer_op(0), 0);
-	st_spin_ns(40 * MS);
+	ST_CHECK(soon_after_arming(set_timer, 0), "refused, or the host is too busy");
+	st_spin_ns(50 * MS);
 	ST_EQ(fired, 0);
 	timer_close();
 }
@@ -152,9 +177,8 @@ static void timer_is_moved_by_another_call(void)
 	uint64_t later;
 
 	ST_EQ(timer_open(), 0);
-	ST_EQ(pv_hc_set_timer_op(pv_now_ns() + 5 * MS), 0);
-	later = pv_now_ns() + 30 * MS;
-	ST_EQ(pv_hc_set_timer_op(later), 0);
+	later = pv_now_ns() + 100 * MS;
+	ST_CHECK(soon_after_arming(set_timer, later), "refused, or the host is too busy");
 	ST_CHECK(wait_fired(1, 2000 * MS), "it never came");
 	ST_CHECK(fired_at + 1000 >= later, "%lu ns early", later - fired_at);
 	ST_EQ(fired, 1);
@@ -173,14 +197,18 @@ static void singleshot_timer_fires(void)
 	timer_close();
 }
 
+static long stop_singleshot(uint64_t unused)
+{
+	(void)unused;
+	return pv_hc_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL);
+}
+
+/* It is the same timer, whichever call armed it. */
 static void singleshot_timer_is_stopped(void)
 {
-	struct vcpu_set_singleshot_timer op = { .timeout_abs_ns = pv_now_ns() + 20 * MS };
-
 	ST_EQ(timer_open(), 0);
-	ST_EQ(pv_hc_vcpu_op(VCPUOP_set_singleshot_timer, 0, &op), 0);
-	ST_EQ(pv_hc_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL), 0);
-	st_spin_ns(40 * MS);
+	ST_CHECK(soon_after_arming(stop_singleshot, 0), "refused, or the host is too busy");
+	st_spin_ns(50 * MS);
 	ST_EQ(fired, 0);
 	timer_close();
 }
