@@ -29,8 +29,8 @@
 #include <unistd.h>
 
 #define MAX_ROUNDS 32
-#define MAX_ROWS 64
-#define LIMIT_S 60
+#define MAX_ROWS   64
+#define LIMIT_S    60
 
 struct row {
 	char name[40];
@@ -217,7 +217,8 @@ static void ping_pong(volatile uint32_t *mine, volatile uint32_t *theirs, int ro
 static void native_switch(void)
 {
 	enum { PER_BATCH = 500 };
-	volatile uint32_t *w = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile uint32_t *w = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	                            -1, 0);
 	double s[BATCHES];
 	pid_t p;
 	int b;
@@ -291,7 +292,8 @@ static void end(struct child *c)
 static void guest_round(void)
 {
 	char kernel[4096], line[256];
-	char *const argv[] = { (char *)paravane, (char *)"run", kernel, (char *)"--timeout", (char *)"60", NULL };
+	char *const argv[] = { (char *)paravane,    (char *)"run", kernel,
+		               (char *)"--timeout", (char *)"60",  NULL };
 	struct child c;
 	FILE *f;
 
@@ -422,8 +424,10 @@ static long tree_pss_kib(pid_t root)
 static void idle_memory(void)
 {
 	char kernel[4096], b;
-	char *const argv[] = { (char *)paravane, (char *)"run",	      kernel, (char *)"--cmdline",
-			       (char *)"idle",	 (char *)"--memory", (char *)"64M", NULL };
+	char *const argv[] = { (char *)paravane, (char *)"run",
+		               kernel,           (char *)"--cmdline",
+		               (char *)"idle",   (char *)"--memory",
+		               (char *)"64M",    NULL };
 	double v[3];
 	int i;
 
@@ -453,12 +457,13 @@ static void print_row(FILE *tsv, struct row *r)
 	else
 		printf(" %12s %12s", "-", "-");
 	if (r->nr_native)
-		printf(" %12.0f %12.0f  %s%s\n", r->native_min, n, r->native_what, noisy ? " (noisy)" : "");
+		printf(" %12.0f %12.0f  %s%s\n", r->native_min, n, r->native_what,
+		       noisy ? " (noisy)" : "");
 	else
 		printf(" %12s %12s\n", "-", "-");
 	if (tsv)
-		fprintf(tsv, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", r->name, r->guest_min, g, r->native_min, n,
-			r->native_what ? r->native_what : "");
+		fprintf(tsv, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", r->name, r->guest_min, g,
+		        r->native_min, n, r->native_what ? r->native_what : "");
 }
 
 int main(int argc, char **argv)
@@ -468,7 +473,8 @@ int main(int argc, char **argv)
 	cpu_set_t all, one;
 
 	if (argc < 3 || rounds < 1 || rounds > MAX_ROUNDS) {
-		fprintf(stderr, "usage: micro PARAVANE GUEST_DIR [ROUNDS(1-%d) [TSV]]\n", MAX_ROUNDS);
+		fprintf(stderr, "usage: micro PARAVANE GUEST_DIR [ROUNDS(1-%d) [TSV]]\n",
+		        MAX_ROUNDS);
 		return 2;
 	}
 	paravane = argv[1];
@@ -492,8 +498,8 @@ int main(int argc, char **argv)
 	idle_memory();
 	if (isatty(2))
 		fprintf(stderr, "\r                \r");
-	printf("%-40s %12s %12s %12s %12s\n", "nanoseconds unless said otherwise", "guest min", "median", "native min",
-	       "median");
+	printf("%-40s %12s %12s %12s %12s\n", "nanoseconds unless said otherwise", "guest min",
+	       "median", "native min", "median");
 	for (i = 0; i < nr_rows; i++)
 		print_row(tsv, &rows[i]);
 	if (tsv)

@@ -20,17 +20,17 @@
 
 int TARGET(const uint8_t *data, size_t len);
 
-#define MAX_INPUT 8192
-#define MAX_CORPUS 4096
+#define INPUT_MAX  8192
+#define CORPUS_MAX 4096
 
 struct input {
 	size_t len;
 	uint8_t *data;
 };
 
-static struct input corpus[MAX_CORPUS];
+static struct input corpus[CORPUS_MAX];
 static size_t nr_corpus;
-static uint8_t current[MAX_INPUT];
+static uint8_t current[INPUT_MAX];
 static size_t current_len;
 static uint64_t rng;
 
@@ -73,14 +73,14 @@ static void load_file(const char *dir, const char *name)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (nr_corpus == MAX_CORPUS || stat(path, &st) || !S_ISREG(st.st_mode))
+	if (nr_corpus == CORPUS_MAX || stat(path, &st) || !S_ISREG(st.st_mode))
 		return;
 	f = fopen(path, "rb");
 	if (!f)
 		return;
-	corpus[nr_corpus].data = malloc(MAX_INPUT);
+	corpus[nr_corpus].data = malloc(INPUT_MAX);
 	if (corpus[nr_corpus].data) {
-		corpus[nr_corpus].len = fread(corpus[nr_corpus].data, 1, MAX_INPUT, f);
+		corpus[nr_corpus].len = fread(corpus[nr_corpus].data, 1, INPUT_MAX, f);
 		nr_corpus++;
 	}
 	fclose(f);
@@ -100,9 +100,10 @@ static void load_corpus(const char *dir)
 
 static size_t mutate(uint8_t *buf)
 {
-	static const uint64_t edges[] = { 0,	  1,	      0x7f,	  0x80,	  0xff,	 0xfff, 0x1000,
-					  0x7fff, 0xffff,     0x7fffffff, 1u << 31, ~0u, ~0ull, 1ull << 63,
-					  0x7ff0, 0x00007ffffffff000ull };
+	static const uint64_t edges[] = { 0,      1,          0x7f,     0x80,
+		                          0xff,   0xfff,      0x1000,   0x7fff,
+		                          0xffff, 0x7fffffff, 1u << 31, ~0u,
+		                          ~0ull,  1ull << 63, 0x7ff0,   0x00007ffffffff000ull };
 	size_t len = 0, i, n = 1 + below(8);
 
 	if (nr_corpus && below(8)) {
@@ -112,13 +113,14 @@ static size_t mutate(uint8_t *buf)
 		memcpy(buf, in->data, len);
 	}
 	if (len < 16 || !below(16)) {
-		len = 16 + below(MAX_INPUT / 8);
+		len = 16 + below(INPUT_MAX / 8);
 		for (i = 0; i < len; i++)
 			buf[i] = (uint8_t)next_random();
 	}
 	for (i = 0; i < n; i++) {
 		size_t at = below(len), size = (size_t)1 << below(4);
-		uint64_t v = below(2) ? edges[below(sizeof(edges) / sizeof(*edges))] : next_random();
+		uint64_t v = below(2) ? edges[below(sizeof(edges) / sizeof(*edges))]
+		                      : next_random();
 
 		if (at + size > len)
 			continue;
@@ -143,7 +145,7 @@ int main(int argc, char **argv)
 {
 	double seconds = argc > 2 ? atof(argv[2]) : 0;
 	struct timespec start, now;
-	uint8_t buf[MAX_INPUT];
+	uint8_t buf[INPUT_MAX];
 	unsigned long runs = 0;
 	size_t i;
 
@@ -162,7 +164,8 @@ int main(int argc, char **argv)
 		for (i = 0; seconds > 0 && i < 16; i++, runs++)
 			run(buf, mutate(buf));
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 < seconds);
+	} while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 <
+	         seconds);
 	printf("%zu inputs kept, %lu runs\n1 passed, 0 failed, 0 skipped\n", nr_corpus, runs);
 	for (i = 0; i < nr_corpus; i++)
 		free(corpus[i].data);
