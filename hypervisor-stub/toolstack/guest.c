@@ -79,10 +79,14 @@ static void tell(struct guest *g, unsigned what)
 unsigned guest_news(struct guest *g)
 {
 	eventfd_t n;
+	unsigned news;
 
 	/* The bell first, the news second: news that arrives in between rings again. */
 	eventfd_read(g->news_fd, &n);
-	return atomic_exchange(&g->news, 0);
+	news = atomic_exchange(&g->news, 0);
+	if (news & GUEST_ENDED)
+		xs_domain_shutdown(g->store, g->d->domid);
+	return news;
 }
 
 static void on_end(struct hv_domain *d, void *arg)

@@ -3,8 +3,7 @@
  * The verb `run`: one machine, from its files to its end, on this terminal.
  *
  * The main thread sleeps in one loop: standard input, signals, --timeout, room in the outlet, and
- * news of the guest. The vCPUs have threads of their own, started after every signal was blocked,
- * so that signals arrive here and nowhere else.
+ * news of the guest. The vCPUs have threads of their own, which inherit its mask of blocked signals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +37,7 @@ struct run {
 	struct guest guest;
 	struct observe observe;
 
+	sigset_t signals; /* those that we answer */
 	int signal_fd, timer_fd;
 	int in_watch, out_watch;
 	char typed[512]; /* read from standard input, no room in the guest's ring yet */
@@ -200,20 +200,18 @@ static void on_signal(void *arg, short revents)
 	}
 }
 
-/* Blocks the signals that we answer, for all threads to come. What our parent ignores stays so. */
-static int open_signals(void)
+/* What our parent ignores stays ignored. */
+static int open_signals(struct run *r)
 {
 	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
 	struct sigaction old;
-	sigset_t set;
 
-	sigemptyset(&set);
+	sigemptyset(&r->signals);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (!sigaction(wanted[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&set, wanted[i]);
+			sigaddset(&r->signals, wanted[i]);
 	}
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return signalfd(-1, &r->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static int open_timer(uint64_t ns)
@@ -251,22 +249,47 @@ static const struct hv_engine *find_engine(struct run *r)
 	return e;
 }
 
+/*
+ * While the loop runs, signals arrive there and nowhere else, and the terminal is the guest's. Outside
+ * of it a signal ends us at once, so that nothing that blocks (a report to a pipe that nobody reads)
+ * can keep us.
+ */
+static void enter_loop(struct run *r)
+{
+	pthread_sigmask(SIG_BLOCK, &r->signals, NULL);
+	r->loop.stop = false;
+	terminal_enter(STDIN_FILENO);
+	set_input(r);
+}
+
+static void leave_loop(struct run *r)
+{
+	terminal_leave();
+	pthread_sigmask(SIG_UNBLOCK, &r->signals, NULL);
+}
+
 /* Runs the guest from its first instruction to its end, or until somebody cuts it short. */
 static int run_once(struct run *r)
 {
-	if (guest_build(&r->guest, r->m, r->store, r->why, sizeof(r->why)))
-		return STATUS_USAGE;
+	bool is_started;
+
 	r->flushing = false;
 	r->typed_len = 0;
-	r->loop.stop = false;
-	set_input(r);
-	if (guest_start(&r->guest)) {
+	enter_loop(r);
+	if (guest_build(&r->guest, r->m, r->store, r->why, sizeof(r->why))) {
+		leave_loop(r);
+		return STATUS_USAGE;
+	}
+	is_started = guest_start(&r->guest) == 0;
+	if (is_started)
+		loop_run(&r->loop);
+	leave_loop(r);
+	if (!is_started) {
 		hv_why(r->why, sizeof(r->why), 0,
 		       "%s: its vCPUs cannot be started; free some memory or processes",
 		       r->guest.name);
 		return STATUS_OURS;
 	}
-	loop_run(&r->loop);
 	if (!r->cut)
 		r->status = status_of(r->guest.d->end.reason);
 	return r->status;
@@ -299,7 +322,7 @@ static void run_to_the_end(struct run *r)
 static int watch(struct run *r)
 {
 	loop_init(&r->loop);
-	r->signal_fd = open_signals();
+	r->signal_fd = open_signals(r);
 	if (r->signal_fd < 0)
 		return -errno;
 	loop_add(&r->loop, r->signal_fd, POLLIN, on_signal, r);
@@ -346,10 +369,8 @@ static void run_on_terminal(struct run *r)
 		r->status = STATUS_OURS;
 	} else {
 		r->in_is_tty = isatty(STDIN_FILENO);
-		terminal_enter(STDIN_FILENO);
 		hv_console_set_sink(emergency_output, r);
 		run_to_the_end(r);
-		terminal_leave();
 	}
 	unwatch(r);
 }

@@ -164,6 +164,19 @@ for words in lines=100000 emergency=100000; do
 done
 limited 10 "$PARAVANE" run "$actor" --cmdline lines=100000 --timeout 0.5 </dev/null >"$work/fifo" 2>"$work/err"
 expect 'a blocked reader: --timeout ends it' 12 $?
+# Nor can a report that nobody reads keep it: there is no loop any more, a signal ends it plainly.
+"$PARAVANE" run "$actor" --cmdline 'lines=2000 crash' </dev/null 2>"$work/fifo" >/dev/null &
+pid=$!
+children+=("$pid")
+head -c 70000 /dev/zero >"$work/fifo" &
+children+=("$!")
+sleep 0.5
+kill -TERM "$pid" 2>/dev/null
+wait_for "$pid" 10
+case $? in
+10 | 143) pass 'a report that nobody reads keeps nobody' ;;
+*) fail 'a report that nobody reads keeps nobody' 'it had to be killed' ;;
+esac
 kill "$reader"
 
 run 'an impossible index' 0 --cmdline 'ring say=unheard'
