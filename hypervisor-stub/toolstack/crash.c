@@ -171,7 +171,8 @@ static void print_hidden_caller(struct report *r)
 		return;
 	if (push_rbp == 0x55 && g->rip == f->addr + 1)
 		at += 8;
-	if (peek(r, at, &ret, sizeof(ret)) == sizeof(ret) && symbols_find(r->symbols, ret - 1))
+	if (peek(r, at, &ret, sizeof(ret)) == sizeof(ret) && ret &&
+	    symbols_find(r->symbols, ret - 1))
 		print_caller(r, ret);
 }
 

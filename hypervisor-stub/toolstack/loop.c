@@ -48,18 +48,23 @@ void loop_stop(struct loop *l)
 static void loop_once(struct loop *l)
 {
 	struct pollfd p[LOOP_MAX_WATCHERS];
+	int who[LOOP_MAX_WATCHERS];
+	nfds_t nr = 0;
 
 	for (int i = 0; i < LOOP_MAX_WATCHERS; i++) {
 		const struct loop_watcher *w = &l->watcher[i];
 
-		p[i] = (struct pollfd){ .fd = w->events ? w->fd : -1, .events = w->events };
+		if (w->fd < 0 || !w->events)
+			continue;
+		p[nr] = (struct pollfd){ .fd = w->fd, .events = w->events };
+		who[nr++] = i;
 	}
-	if (poll(p, LOOP_MAX_WATCHERS, -1) < 0) {
+	if (poll(p, nr, -1) < 0) {
 		HV_ASSERT(errno == EINTR || errno == ENOMEM);
 		return;
 	}
-	for (int i = 0; i < LOOP_MAX_WATCHERS && !l->stop; i++) {
-		const struct loop_watcher *w = &l->watcher[i];
+	for (nfds_t i = 0; i < nr && !l->stop; i++) {
+		const struct loop_watcher *w = &l->watcher[who[i]];
 
 		/* It may have been removed, or replaced, by one that was called before it. */
 		if (p[i].revents && w->fd == p[i].fd && w->events)

@@ -242,8 +242,7 @@ static const struct hv_engine *find_engine(struct run *r)
 		return NULL;
 	}
 	if (e->probe(fact, sizeof(fact))) {
-		hv_why(r->why, sizeof(r->why), 0, "the engine %s cannot work here: %s", e->name,
-		       fact);
+		hv_why(r->why, sizeof(r->why), 0, "%s", fact);
 		return NULL;
 	}
 	return e;
@@ -275,11 +274,10 @@ static int run_once(struct run *r)
 
 	r->flushing = false;
 	r->typed_len = 0;
-	enter_loop(r);
-	if (guest_build(&r->guest, r->m, r->store, r->why, sizeof(r->why))) {
-		leave_loop(r);
+	if (guest_build(&r->guest, r->m, r->store, r->why, sizeof(r->why)))
 		return STATUS_USAGE;
-	}
+	/* Before the first vCPU's thread, which inherits what is blocked. */
+	enter_loop(r);
 	is_started = guest_start(&r->guest) == 0;
 	if (is_started)
 		loop_run(&r->loop);

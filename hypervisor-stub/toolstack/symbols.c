@@ -10,7 +10,8 @@
 #include "hypervisor-stub/toolstack/symbols.h"
 
 #define MAX_NAME    200
-#define MAX_LABELS  64 /* labels that may lie between a function's start and an address in it */
+#define MAX_LABELS  64    /* labels that may lie between a function's start and an address in it */
+#define LABEL_REACH 65536 /* bytes behind a label that may still belong to it */
 #define MAX_SYMBOLS (UINT64_C(1) << 22)
 
 static int by_address(const void *a, const void *b)
@@ -114,7 +115,7 @@ const struct symbol *symbols_find(const struct symbols *s, uint64_t addr)
 		/* Behind the end of a sized symbol a label further down says nothing. */
 		if (sym->size)
 			break;
-		if (!label)
+		if (!label && addr - sym->addr < LABEL_REACH)
 			label = sym;
 	}
 	return label;

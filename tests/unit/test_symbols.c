@@ -49,6 +49,7 @@ static const struct {
 	{ 0x1010, "" },
 	{ 0x2020, "second+0x20/0x40" },
 	{ 0x3800, "label+0x800" },
+	{ 0x400000, "" },
 	{ 0x4001, "?[31mred+0x1/0x8" },
 	{ UINT64_MAX, "" },
 };
