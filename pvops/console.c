@@ -18,6 +18,7 @@
 
 /* How long to sleep between looks at a full ring; the port ends the sleep earlier. */
 #define FULL_SLEEP_NS 10000000ull
+#define DRAIN_LOOKS   100000
 
 static struct xencons_interface *ring;
 static evtchn_port_t port;
@@ -121,11 +122,16 @@ void pv_console_write(const char *text, size_t len)
 void pv_console_drain(uint64_t limit_ns)
 {
 	uint64_t deadline = pv_now_ns() + limit_ns;
+	unsigned int looks;
 
 	if (!ring)
 		return;
-	while (pv_console_room() < sizeof(ring->out) && pv_now_ns() < deadline)
+	/* Counted too: in a panic before the shared page is mapped the clock stands still. */
+	for (looks = 0; looks < DRAIN_LOOKS; looks++) {
+		if (pv_console_room() == sizeof(ring->out) || pv_now_ns() >= deadline)
+			return;
 		sleep_on_port();
+	}
 }
 
 size_t pv_console_read(char *buf, size_t len)

@@ -44,7 +44,10 @@ int pv_evtchn_bind_virq(uint32_t virq, uint32_t cpu, pv_evtchn_fn fn, void *arg,
                         evtchn_port_t *port);
 int pv_evtchn_bind_ipi(uint32_t cpu, pv_evtchn_fn fn, void *arg, evtchn_port_t *port);
 
-/* Masks the port, takes its handler away, closes it. Returns 0 or a negative XEN_E*. */
+/*
+ * Masks the port, takes its handler away, closes it. No new call of the handler begins afterwards;
+ * one that runs on another vCPU may still be running. Returns 0 or a negative XEN_E*.
+ */
 int pv_evtchn_close(evtchn_port_t port);
 
 /* Tells the other end. Any context. Returns 0 or a negative XEN_E*. */

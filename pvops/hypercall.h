@@ -157,6 +157,13 @@ static inline long pv_hc_update_va_mapping(unsigned long va, uint64_t entry, uns
 	return PV_HC(update_va_mapping, va, entry, flags, 0, 0);
 }
 
+/* For an entry whose frame belongs to another domain: privileged, refused to others. */
+static inline long pv_hc_update_va_mapping_otherdomain(unsigned long va, uint64_t entry,
+                                                       unsigned long flags, domid_t domid)
+{
+	return PV_HC(update_va_mapping_otherdomain, va, entry, flags, domid, 0);
+}
+
 static inline long pv_hc_memory_op(unsigned int cmd, void *arg)
 {
 	return PV_HC(memory_op, cmd, arg, 0, 0, 0);

@@ -24,6 +24,9 @@
 
 static struct pv_cpu boot_cpu;
 
+/* Stands in for the shared page until that is mapped: masked, and a clock that says 0. */
+static struct vcpu_info early_info = { .evtchn_upcall_mask = 1 };
+
 /* Called by xen_head.S. boot_sp: end of the page that was our stack when we were entered. */
 void pv_start_xen(const struct start_info *start, uint64_t boot_sp);
 
@@ -48,6 +51,8 @@ void pv_start_xen(const struct start_info *start, uint64_t boot_sp)
 {
 	pv_ops = pv_ops_xen;
 	record_boot(start);
+
+	boot_cpu.info = &early_info;
 
 	/* 1. Who we are: the kernel GS base. Everything below asks pv_cpu(). */
 	must(pv_cpu_install(&boot_cpu, 0), "set the segment base");

@@ -30,6 +30,9 @@
  * mask at once: to user mode (another address space); with TF set (popf would trap at once, and for
  * ever); from #DB and NMI (the hypervisor keeps state until it sees an iret); and when the handler
  * moved the interrupted stack pointer so that step 1 would overwrite the frame itself.
+ *
+ * popf does not load RF. Effect: a fault at an instruction that has a breakpoint on it meets the
+ * breakpoint once more after its handler.
  */
 #define __ASSEMBLY__
 

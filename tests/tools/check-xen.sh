@@ -28,8 +28,12 @@ on_xen() {
 	limited 300 "$here/real-xen/run-on-xen.sh" --mem "$memory" --timeout 120 "$GUESTS/$1" \
 		>"$work/out" 2>"$work/err" </dev/null
 	local rc=$?
-	if [ $rc = 2 ]; then
-		skip "$1 on real Xen" "$(sed -n '$p' "$work/err")"
+	if [ $rc = 2 ]; then	# the harness, not the guest: a package that is missing, or a fault of its own
+		if grep -q 'not installed: ' "$work/err"; then
+			skip "$1 on real Xen" "$(sed -n '$p' "$work/err")"
+		else
+			fail "$1 on real Xen" "the harness failed: $(tail -n 3 "$work/err")"
+		fi
 		return 1
 	fi
 	tr -d '\r' <"$work/out" | grep -v '^run-on-xen: ' >"$work/$1.xen"

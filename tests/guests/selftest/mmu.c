@@ -158,6 +158,13 @@ static void entries_change_by_machine_address(void)
 	st_page_free(page);
 }
 
+static void mapping_for_another_domain_is_denied(void)
+{
+	ST_EQ(pv_hc_update_va_mapping_otherdomain(st_window(), 0, UVMF_INVLPG, 0), -XEN_EPERM);
+	ST_EQ(pv_hc_update_va_mapping_otherdomain(st_window(), 0, UVMF_INVLPG, 0x7000), -XEN_ESRCH);
+	ST_EQ(pv_hc_update_va_mapping_otherdomain(st_window(), 0, UVMF_INVLPG, DOMID_SELF), 0);
+}
+
 static void ordinary_memory_is_written_too(void)
 {
 	uint64_t *page = st_page();
@@ -516,6 +523,7 @@ static const struct st_claim claims[] = {
 	{ "bits_for_software_are_taken", bits_for_software_are_taken },
 	{ "page_tables_cannot_be_mapped_writable", page_tables_cannot_be_mapped_writable },
 	{ "entries_change_by_machine_address", entries_change_by_machine_address },
+	{ "mapping_for_another_domain_is_denied", mapping_for_another_domain_is_denied },
 	{ "ordinary_memory_is_written_too", ordinary_memory_is_written_too },
 	{ "list_stops_at_the_first_error", list_stops_at_the_first_error },
 	{ "update_errors", update_errors },
