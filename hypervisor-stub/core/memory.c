@@ -402,18 +402,24 @@ static int64_t machphys_mapping(struct hv_vcpu *v, uint64_t arg)
 	return hv_copy_to_guest(v, arg, &m, sizeof(m));
 }
 
-/* The table has no machine frames of its own: each 2 MiB of it is reported as a gap. */
+/*
+ * The table lies in no machine frames, and nobody could map them. It is told as numbers below all
+ * memory, 2 MiB each, which are refused as Xen refuses its own frames; what is left over as gaps.
+ */
 static int64_t machphys_mfn_list(struct hv_vcpu *v, uint64_t arg)
 {
-	uint64_t bytes = v->domain->machine->pool.m2p_entries * sizeof(uint64_t), gap = 0, va;
+	uint64_t bytes = v->domain->machine->pool.m2p_entries * sizeof(uint64_t), mfn, va;
 	uint32_t parts = (uint32_t)((bytes + (2u << 20) - 1) / (2u << 20)), i;
 	struct xen_machphys_mfn_list list;
 
 	if (hv_copy_from_guest(v, &list, arg, sizeof(list)))
 		return -XEN_EFAULT;
 	for (i = 0; i < list.max_extents && i < parts; i++) {
-		if (!hv_array_va(xen_guest_handle_va(list.extent_start), i, sizeof(gap), &va) ||
-		    hv_copy_to_guest(v, va, &gap, sizeof(gap)))
+		mfn = (i + 1) * HV_PTES;
+		if (mfn >= v->domain->machine->pool.first)
+			mfn = 0;
+		if (!hv_array_va(xen_guest_handle_va(list.extent_start), i, sizeof(mfn), &va) ||
+		    hv_copy_to_guest(v, va, &mfn, sizeof(mfn)))
 			return -XEN_EFAULT;
 	}
 	list.nr_extents = i;

@@ -428,6 +428,13 @@ START_TEST(the_machine_to_physical_table_is_found)
 	                 0);
 	world_read(v, at, &l, sizeof(l));
 	ck_assert_uint_eq(l.nr_extents, (top * 8 + (2 << 20) - 1) / (2 << 20));
+	for (unsigned i = 0; i < l.nr_extents; i++) {
+		uint64_t mfn = world_page(d, WORLD_OUT)[i];
+
+		ck_assert_uint_ne(mfn, 0);
+		ck_assert_int_eq(world_update(v, world_place(d, P0), mfn << 12 | PTE_P),
+		                 -XEN_EBUSY);
+	}
 	d->shared_info->arch.max_pfn = 1234;
 	ck_assert_int_eq(reserve(XENMEM_maximum_gpfn, 0, 0, 0, 0), -XEN_EPERM); /* domid 0 */
 }
