@@ -6,20 +6,20 @@
 contain=$O/tests/contain
 
 try_podman() {	# COMMAND...: in a container whose root is this machine's, read-only
-	limited 400 podman run --rm --network none --rootfs /:O --cap-drop all --security-opt no-new-privileges \
-		--workdir "$PWD" "$@"
+	limited 400 podman run --rm --network none --read-only --cap-drop all --security-opt no-new-privileges \
+		--workdir "$PWD" --env O --env KILLS --rootfs / "$@"
 }
-if command -v podman >/dev/null && [ "$(id -u)" != 0 ] && limited 60 podman run --rm --network none --rootfs /:O true >/dev/null 2>&1; then
-	how="rootless podman"; in() { try_podman "$@"; }
+if command -v podman >/dev/null && [ "$(id -u)" != 0 ] && try_podman true >/dev/null 2>&1; then
+	how="rootless podman"; inside() { try_podman "$@"; }
 else
 	how="contain (user namespace, no capability, the default profile's seccomp rules)"
-	command -v podman >/dev/null || skip "rootless podman" "podman is not installed"
-	in() { limited 400 "$contain" "$@"; }
+	skip "rootless podman" "not installed, or it starts no container here for this user"
+	inside() { limited 400 "$contain" "$@"; }
 fi
 echo "using $how"
-in "$PWD/tests/demo.sh" >"$work/demo" 2>&1; expect "the demo runs" 0 $?
+inside "$PWD/tests/demo.sh" >"$work/demo" 2>&1; expect "the demo runs" 0 $?
 for t in tests/integration/test_guest.sh tests/integration/test_kill.sh; do
-	KILLS=20 in "$PWD/$t" >"$work/log" 2>&1
+	KILLS=20 inside "$PWD/$t" >"$work/log" 2>&1
 	rc=$?
 	[ $rc = 0 ] || grep -aE '^(FAIL|ended)' "$work/log" | head
 	expect "$(basename "$t"): $(tail -n 1 "$work/log")" 0 $rc
