@@ -447,7 +447,7 @@ START_TEST(garbage_in_the_state_page_harms_its_guest_only)
 		if (e.kind == HV_EXIT_EXCEPTION)
 			world_enter_at(w, 0, at);
 		p = ((struct pe_vcpu *)v->engine_priv)->current;
-		for (unsigned n = 0; n < 4; n++) {
+		for (unsigned n = 0; p && n < 4; n++) {
 			uint32_t junk = (uint32_t)rand() << (rand() % 32);
 			unsigned where = (unsigned)rand() % (_i & 1 ? 0x240 : 0x80) & ~3u;
 

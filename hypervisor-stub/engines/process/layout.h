@@ -129,13 +129,14 @@
 #define STATE_SAVED        0x034 /* u32: STATE_XSAVE holds the floating-point state of this exit */
 #define STATE_FS_BASE      0x038 /* u64, u64 */
 #define STATE_GS_BASE      0x040
-#define STATE_TSC          0x048 /* u64: time of the exit */
+#define STATE_TSC          0x048 /* u64: time of the exit, with CTL_USE_TSC */
 #define STATE_KERNEL_SP    0x050 /* u64, u64, u64: answered in place, by STATE_CHANGED */
 #define STATE_KERNEL_SS    0x058
 #define STATE_GS_USER      0x060
 #define STATE_CHANGED      0x068 /* u32: PE_CHANGED_* */
 #define STATE_RESULT       0x06c /* u32: error of a failed script (negative) */
 #define STATE_MAPPER_TID   0x070 /* u64 */
+#define STATE_RESUMED      0x098 /* u64: time of the last resume, with CTL_USE_TSC */
 #define STATE_SCRATCH      0x078 /* u64, u64, u64: target, flags and stack of an iret in place */
 #define STATE_REGS         0x0a0 /* struct hv_regs up to rsp */
 #define STATE_REGS_RSP     0x128

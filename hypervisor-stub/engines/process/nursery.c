@@ -153,6 +153,7 @@ static void write_ctl(struct pe_proc *p)
 	pe_store64(p->ctl, CTL_ACK, p->slot);
 	pe_store64(p->ctl, CTL_XMASK, mask);
 	pe_store(p->ctl, CTL_HV_WAITS, 1);
+	pe_store(p->ctl, CTL_USE_TSC, p->pd->d->machine->clock.tsc_is_usable);
 }
 
 /* A new guest process. Lock: pd is held on entry and exit, not in between. */

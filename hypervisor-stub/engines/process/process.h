@@ -34,6 +34,7 @@
 #include "hypervisor-stub/engines/process/options.h"
 #include "hypervisor-stub/engines/process/placement.h"
 
+#define PE_YIELDS   4 /* how often to give way before sleeping, on a core that nobody else wants */
 #define PE_LOG_SIZE 4096 /* removals remembered; who lags more drops everything */
 
 struct pe_domain;
@@ -152,8 +153,9 @@ struct pe_vcpu {
 	uint64_t failed_fills;
 
 	/* wait.c */
-	unsigned yields;           /* how often to give way before sleeping; 0: not at all */
-	uint64_t yields_off_until; /* ns */
+	unsigned yields;       /* how often both sides give way before they sleep; 0: not at all */
+	uint64_t yields_again; /* when to try it again, ns */
+	uint64_t yields_pause; /* how long it was given up last, ns */
 
 	struct pe_place place; /* placement.c */
 };

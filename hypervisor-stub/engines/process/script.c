@@ -157,6 +157,8 @@ static void write_child(struct pe_domain *pd)
 	    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, 0, 0,
 	    0, 0, 0);
 	call(&w, SYS_rt_sigprocmask, SIG_SETMASK, DATA_ADDRESS(mask), 0, 8);
+	if (!pd->d->machine->clock.tsc_is_usable)
+		call(&w, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0);
 	call(&w, SYS_seccomp, SECCOMP_ARG, CONST_ADDRESS(CONST_VCPU_FILTER), 0);
 	jump(&w, pe_tramp_vcpu);
 }

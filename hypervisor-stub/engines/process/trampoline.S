@@ -377,6 +377,13 @@ wait:	mov	CTL(CTL_SPINS), %r12d
 
 resume:
 	movl	$0, STATE(STATE_WAITS)
+	cmpl	$0, CTL(CTL_USE_TSC)
+	je	1f
+	rdtsc
+	shl	$32, %rdx
+	or	%rdx, %rax
+	mov	%rax, STATE(STATE_RESUMED)
+1:
 	mov	CTL(CTL_ACTION), %ebp
 	test	$PE_DO_SAVE, %ebp
 	jnz	save

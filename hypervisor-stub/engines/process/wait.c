@@ -5,7 +5,9 @@
  * guest, or we, run next), then sleep.
  *
  * While we give way, nothing wakes us before the guest's time slice ends; so we do it only when no
- * deadline is near, and a kick that comes then stops the guest itself.
+ * deadline is near, and a kick that comes then stops the guest itself. And when somebody else wants
+ * the core, giving way gives it to him for a whole slice: so both sides look how long they were
+ * away, and when it was too long we only sleep for a while.
  */
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +19,11 @@
 #define REKICK_NS 60000u    /* a kick can fall into the trampoline, which ignores it */
 #define LOOK_NS   50000000u /* a sleep no longer than this: a guest that died cannot wake us */
 #define SLICE_NS  5000000u  /* about what the host gives a busy thread at once */
+
+/* Away for so long between "go on" and going on: somebody else had the core. TSC ticks, then ns. */
+#define CROWDED_TICKS 1000000u
+#define PAUSE_MIN_NS  10000000u
+#define PAUSE_MAX_NS  1000000000u
 
 /* Kicks that bring no exit: when to look at the guest's use of its core, and what is too much. */
 #define DEAF_LOOK_NS 5000000u
@@ -112,10 +119,36 @@ static void give_way(struct pe_vcpu *pv)
 	atomic_store(&pv->yielding, false);
 }
 
+/* Whether a hand-over, from the one tick count to the other, took long; foreign numbers may be any. */
+static bool took_long(uint64_t from, uint64_t to)
+{
+	return to - from > CROWDED_TICKS && to - from < UINT64_MAX / 2;
+}
+
+static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *p, uint64_t went)
+{
+	uint64_t now;
+
+	if (!took_long(went, pe_load64(p->state, STATE_RESUMED)) &&
+	    !took_long(pe_load64(p->state, STATE_TSC), pe_ticks())) {
+		return;
+	}
+	now = pe_now();
+	/* Soon after the last pause: the crowd is still there. */
+	if (now - pv->yields_again < pv->yields_pause)
+		pv->yields_pause = pv->yields_pause * 2 < PAUSE_MAX_NS ? pv->yields_pause * 2
+		                                                       : PAUSE_MAX_NS;
+	else
+		pv->yields_pause = PAUSE_MIN_NS;
+	pv->yields_again = now + pv->yields_pause;
+	pv->yields = 0;
+}
+
 bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	const uint32_t due = p->seq + 1;
 	unsigned yields = pv->yields;
+	uint64_t went = yields ? pe_ticks() : 0;
 	struct stop stop = { 0 };
 
 	pe_go(p);
@@ -129,6 +162,8 @@ bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 		}
 		if (stop.wanted && !press(p, &stop, now))
 			return false;
+		if (!pv->yields && now >= pv->yields_again)
+			pv->yields = PE_YIELDS;
 		if (yields && !stop.wanted && deadline - now > SLICE_NS) {
 			yields--;
 			give_way(pv);
@@ -141,6 +176,8 @@ bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 		pe_place_leave(pv); /* a guest that computes for long is looked at too */
 		pe_place_enter(pv);
 	}
+	if (went)
+		mind_the_crowd(pv, p, went);
 	p->seq = due;
 	pe_store(p->ctl, CTL_PENDING, 0);
 	return true;
