@@ -290,22 +290,43 @@ static struct hv_gnttab_active *active_of(struct hv_domain *owner, grant_ref_t r
 
 /* ---- map -------------------------------------------------------------------------------------------- */
 
-/* The entry for a host mapping; takes the frame's counts, for the entry or for the record. */
+/* What a host mapping holds, for the entry (own frames) or for the record. 0 or GNTST_*. */
+static int host_get(struct hv_domain *d, struct hv_domain *rd, const struct hv_gnttab_map *map)
+{
+	const struct hv_engine *engine = d->machine->engine;
+
+	if (map->own)
+		return frame_get(d, map->mfn, map->readonly) ? GNTST_general_error : 0;
+	if (!engine->foreign_begin || engine->foreign_begin(d, rd))
+		return GNTST_general_error;
+	if (!held_get(rd, active_of(rd, map->ref), map->readonly))
+		return 0;
+	engine->foreign_end(d, rd);
+	return GNTST_general_error;
+}
+
+static void host_put(struct hv_domain *d, struct hv_domain *rd, const struct hv_gnttab_map *map)
+{
+	held_put(rd, active_of(rd, map->ref), map->readonly);
+	d->machine->engine->foreign_end(d, rd);
+}
+
+/* The entry for a host mapping. */
 static int map_host(struct hv_vcpu *v, const struct gnttab_map_grant_ref *op,
                     struct hv_gnttab_map *map, struct hv_domain *rd)
 {
-	struct hv_gnttab_active *act = active_of(rd, map->ref);
 	struct hv_domain *d = v->domain;
 	unsigned index;
 	mfn_t table;
+	int rc = host_get(d, rd, map);
 
-	if (map->own ? frame_get(d, map->mfn, map->readonly) : held_get(rd, act, map->readonly))
-		return GNTST_general_error;
+	if (rc)
+		return rc;
 	if (!find_place(v, op->host_addr, map->contains_pte, &table, &index)) {
 		if (map->own)
 			frame_put(d, map->mfn, map->readonly);
 		else
-			held_put(rd, act, map->readonly);
+			host_put(d, rd, map);
 		return GNTST_general_error;
 	}
 	/* The old entry goes first: it may be a mapping that has a record of this very place. */
@@ -570,7 +591,7 @@ static void give_back(struct hv_domain *d, struct hv_domain *rd, struct hv_gntta
 	if (map->pending & GNTMAP_device_map)
 		held_put(rd, act, map->readonly);
 	if ((map->pending & GNTMAP_host_map) && !map->own)
-		held_put(rd, act, map->readonly);
+		host_put(d, rd, map);
 	unpin_row(rd, map->ref, map->readonly, pins_of(map->pending));
 	map->pending = 0;
 }

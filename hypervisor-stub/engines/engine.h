@@ -110,6 +110,14 @@ struct hv_engine {
 	void (*retire)(struct hv_domain *d, uint64_t seq);
 	/* The frame stopped being a top-level table. */
 	void (*root_gone)(struct hv_domain *d, mfn_t root);
+	/*
+	 * May be NULL, both: then this engine fills a domain's own frames only, and a guest's request
+	 * to map another domain's frame is refused. Else fills of frames of `owner` may come for d
+	 * from now on, until as many calls of foreign_end; by then every cache of d has dropped them.
+	 * With the locks of both domains. 0 or negative errno.
+	 */
+	int (*foreign_begin)(struct hv_domain *d, struct hv_domain *owner);
+	void (*foreign_end)(struct hv_domain *d, struct hv_domain *owner);
 
 	/* Hypercalls that this engine answered in place, by number, since the start; for --stats.
 	 */

@@ -112,6 +112,7 @@ static int domain_create(struct hv_domain *d)
 
 static void domain_destroy(struct hv_domain *d)
 {
+	HV_ASSERT(fake_of(d)->foreign == 0);
 	free(fake_of(d)->page);
 	free(d->engine_priv);
 	d->engine_priv = NULL;
@@ -222,6 +223,21 @@ static void root_gone(struct hv_domain *d, mfn_t root)
 	/* Lazy here, too: what was cached under it goes by entry_changed() and retire(). */
 }
 
+static int foreign_begin(struct hv_domain *d, struct hv_domain *owner)
+{
+	HV_ASSERT(d != owner);
+	if (fake_of(d)->own_only)
+		return -1;
+	fake_of(d)->foreign++;
+	return 0;
+}
+
+static void foreign_end(struct hv_domain *d, struct hv_domain *owner)
+{
+	HV_ASSERT(d != owner && fake_of(d)->foreign > 0);
+	fake_of(d)->foreign--;
+}
+
 static uint64_t local_hypercalls(const struct hv_vcpu *v, unsigned nr)
 {
 	(void)v;
@@ -247,6 +263,8 @@ const struct hv_engine fake_engine = {
 	.sync = sync_vcpus,
 	.retire = retire,
 	.root_gone = root_gone,
+	.foreign_begin = foreign_begin,
+	.foreign_end = foreign_end,
 	.local_hypercalls = local_hypercalls,
 };
 

@@ -38,7 +38,9 @@ struct fake_engine {
 	uint32_t last_sync;
 	uint64_t last_retire;
 	mfn_t last_root_gone;
-	int fill_rc; /* what fill() answers; it caches nothing unless 0 */
+	int foreign;   /* begins of foreign frames without an end */
+	bool own_only; /* refuse foreign frames */
+	int fill_rc;   /* what fill() answers; it caches nothing unless 0 */
 };
 
 struct fake_engine *fake_of(const struct hv_domain *d);

@@ -124,6 +124,7 @@ START_TEST(a_foreign_frame_is_mapped_used_and_unmapped)
 	ck_assert_uint_eq(row(b, REF)->flags, GTF_permit_access);
 	ck_assert_uint_eq(world_frame(b, P0)->type_count, 1);
 	ck_assert_uint_eq(world_frame(b, P0)->ref_count, 2);
+	ck_assert_int_eq(e->foreign, 0);
 	ck_assert_int_eq(unmap_at(world_va(P1), 0, op.handle), GNTST_bad_handle);
 }
 END_TEST
@@ -471,6 +472,27 @@ START_TEST(tables_of_one_level_only_take_mappings)
 			.status,
 		GNTST_general_error);
 	ck_assert_uint_eq(world_frame(b, P0)->ref_count, 2);
+}
+END_TEST
+
+START_TEST(an_engine_without_foreign_frames_refuses_to_map_them)
+{
+	struct gnttab_map_grant_ref op;
+
+	e->own_only = true;
+	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
+	ck_assert_int_eq(map_at(world_va(P1), HOST, b->domid, REF).status, GNTST_general_error);
+	ck_assert_uint_eq(row(b, REF)->flags, GTF_permit_access);
+	ck_assert_uint_eq(world_frame(b, P0)->ref_count, 2);
+	/* One's own, and copies, go on. */
+	grant(a, REF, a->domid, world_mfn(a, P0).n, 0);
+	op = map_at(world_va(P1), HOST, a->domid, REF);
+	ck_assert_int_eq(op.status, GNTST_okay);
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, op.handle), GNTST_okay);
+	ck_assert_int_eq(
+		copy_of(GNTCOPY_source_gref, b->domid, REF, 0, DOMID_SELF, world_mfn(a, P0).n, 0, 8)
+			.status,
+		GNTST_okay);
 }
 END_TEST
 
@@ -942,6 +964,7 @@ Suite *gnttab_suite(void)
 	                    ARRAY_LEN(refused));
 	tcase_add_loop_test(limits, copies_are_checked, 0, ARRAY_LEN(copies));
 	tcase_add_loop_test(limits, tables_grow_as_asked, 0, ARRAY_LEN(setups));
+	tcase_add_test(limits, an_engine_without_foreign_frames_refuses_to_map_them);
 	tcase_add_test(limits, handles_run_out_and_come_back);
 	tcase_add_test(limits, a_read_only_grant_is_not_written_by_a_copy);
 	tcase_add_test(hostile, an_entry_that_the_guest_overwrote_leaves_the_grant_in_use);
