@@ -43,7 +43,7 @@ struct xs_watch *xs_watch_find(struct xs_conn *conn, const char *path, const cha
 
 int xs_watch_add(struct xs_conn *conn, const char *path, const char *token, struct xs_watch **out)
 {
-	struct xs_watch *w, **bucket;
+	struct xs_watch *w, **link;
 	char canonical[XS_PATH_BUF];
 	int rc;
 
@@ -71,9 +71,10 @@ int xs_watch_add(struct xs_conn *conn, const char *path, const char *token, stru
 	w->next = conn->watches;
 	conn->watches = w;
 	conn->nr_watches++;
-	bucket = bucket_of(conn->store, w->hash);
-	w->next_bucket = *bucket;
-	*bucket = w;
+	/* Last: those at one path are told in the order in which they were set. */
+	for (link = bucket_of(conn->store, w->hash); *link; link = &(*link)->next_bucket)
+		;
+	*link = w;
 	*out = w;
 	return 0;
 }

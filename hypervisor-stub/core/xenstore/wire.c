@@ -247,12 +247,19 @@ static int do_set_perms(struct request *rq)
 
 /* ---- watches --------------------------------------------------------------------------------- */
 
+/* Path and token, and no third string; bytes without a nul behind them are reserved. */
+static bool watch_strings(const struct request *rq, const char **arg)
+{
+	size_t used;
+
+	return strings(rq, arg, 2, &used) && !memchr(rq->data + used, '\0', rq->len - used);
+}
+
 static int do_watch(struct request *rq)
 {
 	const char *arg[2];
-	size_t used;
 
-	if (!strings(rq, arg, 2, &used))
+	if (!watch_strings(rq, arg))
 		return -EINVAL;
 	return done(rq, xs_watch_add(rq->conn, arg[0], arg[1], &rq->started));
 }
@@ -262,10 +269,9 @@ static int do_unwatch(struct request *rq)
 	char path[XS_PATH_BUF];
 	struct xs_watch *w;
 	const char *arg[2];
-	size_t used;
 	int rc;
 
-	if (!strings(rq, arg, 2, &used))
+	if (!watch_strings(rq, arg))
 		return -EINVAL;
 	rc = canonical(rq, arg[0], true, path);
 	if (rc)
