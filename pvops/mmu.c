@@ -85,10 +85,15 @@ static int remap_self(const void *page, uint64_t flags)
 
 int pv_mmu_protect(void *page, unsigned int prot)
 {
-	uint64_t flags = PV_PTE_ACCESSED;
+	uint64_t flags = PV_PTE_PRESENT | PV_PTE_ACCESSED;
 
-	if (prot)
-		flags |= PV_PTE_PRESENT;
+	/*
+	 * Without rights the entry is empty. One that is not present but names a frame is what an
+	 * attack on the level-1 cache wants, and Xen ends a domain that writes it where the
+	 * processor is open to that.
+	 */
+	if (!prot)
+		return (int)pv_hc_update_va_mapping((uintptr_t)page, 0, UVMF_INVLPG | UVMF_ALL);
 	if (prot & PV_PROT_WRITE)
 		flags |= PV_PTE_WRITE | PV_PTE_DIRTY;
 	if (prot & PV_PROT_USER)
