@@ -3,7 +3,8 @@
 # The same guest files on real Xen (in an emulator, tests/tools/real-xen) and on ours: one line for each
 # claim, both verdicts side by side.
 #
-#   tests/tools/check-xen.sh          O: the build folder
+#   tests/tools/check-xen.sh          O: the build folder; XEN_CPU: the emulated processor (max,vendor=GenuineIntel
+#                                     is another one with other habits)
 #
 # Xen is the judge. A claim that fails there is wrong, or the self-test is. A claim that ends otherwise on
 # ours is a defect of ours, unless it stands in tests/xen-differences with its reason; a line there whose
