@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/engines/process/process.h"
@@ -890,6 +891,27 @@ START_TEST(a_deadline_is_kept)
 }
 END_TEST
 
+START_TEST(a_guest_at_rest_does_not_run)
+{
+	struct pe_schedstat before[2], after[2];
+	pid_t tid[2];
+
+	world_enter_at(w, 0, PUT(blob_resume));
+	run_to_call(29);
+	tid[0] = ((struct pe_vcpu *)v->engine_priv)->current->pid;
+	tid[1] = ((struct pe_vcpu *)v->engine_priv)->current->mapper_tid;
+	usleep(100000);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert(pe_schedstat(tid[i], &before[i]));
+	usleep(500000);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert(pe_schedstat(tid[i], &after[i]));
+		ck_assert_uint_eq(before[i].runs, after[i].runs);
+	}
+	run_to(HV_EXIT_EXCEPTION);
+}
+END_TEST
+
 START_TEST(the_end_of_its_process_is_the_end_of_a_vcpu)
 {
 	world_enter_at(w, 0, PUT(blob_resume));
@@ -898,6 +920,34 @@ START_TEST(the_end_of_its_process_is_the_end_of_a_vcpu)
 	run_to(HV_EXIT_DEAD);
 	ck_assert_ptr_nonnull(e.why);
 	ck_assert(!e.from_user_root);
+}
+END_TEST
+
+/* A host that refuses all mappings: an error, and no fault for ever. */
+START_TEST(refused_mappings_end_in_an_error)
+{
+	struct rlimit none = { 0, 0 };
+	struct hv_run_map *m;
+	unsigned faults = 0;
+	int rc = 0;
+
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	while (!((struct pe_vcpu *)v->engine_priv)->current)
+		ck_assert_int_eq(hv_engine_process.vcpu_run(v, &e), 0);
+	ck_assert_int_eq(
+		prlimit(((struct pe_vcpu *)v->engine_priv)->current->pid, RLIMIT_AS, &none, NULL),
+		0);
+	while (!rc && ++faults < 100) {
+		ck_assert_int_eq(hv_engine_process.vcpu_run(v, &e), 0);
+		if (e.kind == HV_EXIT_KICKED)
+			continue;
+		ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+		m = world_find(w, v->root_kernel, e.cr2);
+		ck_assert_ptr_nonnull(m);
+		rc = hv_engine_process.fill(v, m);
+	}
+	ck_assert_int_eq(rc, -ENOMEM);
 }
 END_TEST
 
@@ -999,6 +1049,7 @@ Suite *engine_process_suite(void)
 	tcase_add_loop_test(tc, no_kick_is_lost_and_no_register_with_it, 0, ARRAY_LEN(kicked));
 	tcase_add_test(tc, a_kick_before_the_run_counts);
 	tcase_add_test(tc, a_deadline_is_kept);
+	tcase_add_test(tc, a_guest_at_rest_does_not_run);
 	tcase_add_test(tc, this_host_will_do);
 
 	tc = new_case(s, "limits", setup);
@@ -1006,6 +1057,7 @@ Suite *engine_process_suite(void)
 	tcase_add_loop_test(tc, what_lies_elsewhere_is_not_mapped, 0, 9);
 	tcase_add_test(tc, more_mappings_than_the_host_allows_are_no_failure);
 	tcase_add_test(tc, the_end_of_its_process_is_the_end_of_a_vcpu);
+	tcase_add_test(tc, refused_mappings_end_in_an_error);
 	tcase_add_test(tc, without_a_nursery_there_is_an_error_and_no_waiting);
 	tcase_add_loop_test(tc, an_impossible_range_gets_a_sentence, 0, ARRAY_LEN(ranges));
 

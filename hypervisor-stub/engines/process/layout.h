@@ -141,6 +141,7 @@
 #define STATE_REGS         0x0a0 /* struct hv_regs up to rsp */
 #define STATE_REGS_RSP     0x128
 #define STATE_LOCAL        0x140 /* u32 by number: hypercalls answered in place */
+#define STATE_MAP_FAILED   0x240 /* u32: mappings that the host refused */
 #define STATE_XSAVE        0x1000
 #define STATE_SIGSTACK     0x4000
 #define PE_SIGSTACK_SIZE   0x8000

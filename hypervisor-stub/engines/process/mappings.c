@@ -13,6 +13,7 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
+#define MAX_FAILURES  16 /* mappings in a row that the host may refuse */
 #define MAX_STRETCHES 16 /* of PE_MAP_MAX_LEN, to unmap one by one */
 
 /* The host's limit on mappings in a process, less what the group needs and a split may cost. */
@@ -159,8 +160,23 @@ static bool in_domain(const struct hv_domain *d, mfn_t mfn, uint64_t nr)
 	       nr <= d->mem.nr_frames - index;
 }
 
+/*
+ * Whether the host refuses one mapping after the other. The mapper gives up what there was and the
+ * guest faults again, which helps against too many mappings, but not without an end.
+ */
+static bool host_refuses(struct pe_proc *p)
+{
+	uint32_t failed = pe_load(p->state, STATE_MAP_FAILED);
+
+	p->failed_in_a_row = failed == p->failed ? 0 : p->failed_in_a_row + 1;
+	p->failed = failed;
+	return p->failed_in_a_row > MAX_FAILURES;
+}
+
 static int map_run(struct pe_proc *p, uint64_t start, uint64_t end, uint64_t offset, uint32_t prot)
 {
+	if (host_refuses(p))
+		return -ENOMEM;
 	if (p->maps.count + 2 > max_runs())
 		drop_all(p);
 	if (!pe_maptree_insert(&p->maps, start, end, offset, prot))

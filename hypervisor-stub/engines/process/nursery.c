@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,18 @@ static bool place_fds(const int *from, unsigned nr)
 	return true;
 }
 
+/* Everything from `first` on, also where close_range() is too new for the kernel or a container. */
+static void close_from(unsigned first)
+{
+	struct rlimit limit = { .rlim_cur = 65536 };
+
+	if (!syscall(SYS_close_range, first, ~0u, 0))
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (unsigned fd = first; fd < limit.rlim_cur && fd < 1u << 20; fd++)
+		close((int)fd);
+}
+
 _Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd)
 {
 	const int fds[4] = { [PE_FD_MEMORY] = pd->d->mem.memfd,
@@ -75,6 +88,7 @@ _Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd)
 	forget_rseq();
 	if (!place_fds(fds, m2p_fd >= 0 ? 4 : 3))
 		_exit(1);
+	close_from(m2p_fd >= 0 ? 4 : 3);
 	if (mmap(group, len, PROT_READ, MAP_SHARED | MAP_FIXED, PE_FD_GROUP, PE_FILE_CODE) !=
 	            group ||
 	    mprotect(group, PE_CODE_SIZE, PROT_READ | PROT_EXEC))

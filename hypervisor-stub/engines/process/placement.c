@@ -29,6 +29,8 @@
 #define JITTER_NS       200000000u
 #define PATIENCE_NS     500000000u
 #define PATIENCE_MAX_NS 30000000000u
+#define SPIN_IDLE       900u /* a core this idle may be spent on spinning */
+#define SPIN_PAUSE_NS   2000000000u
 #define SHORT_GAP_TICKS 200000u /* between two runs: the core's own work, not a guest that blocks */
 
 /* ---- the decision ------------------------------------------------------------------------------ */
@@ -258,7 +260,10 @@ void pe_place_thread(struct pe_vcpu *pv)
 	p->core = sched_getcpu();
 	if (p->core < 0 || p->core >= PE_MAX_CORES || !pin(0, p->core))
 		p->core = -1;
+	p->guest_core = -1;
 	p->chance = (uint32_t)pe_ticks() | 1;
+	if (process_options.spin)
+		idle_cores(&(unsigned[PE_MAX_CORES]){ 0 }[0]); /* from now on it is known */
 	p->state = PE_PLACE_CALM;
 	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	begin_window(p, FIRST_WINDOW_NS);
@@ -270,12 +275,43 @@ void pe_place_thread(struct pe_vcpu *pv)
 
 void pe_place_proc(struct pe_vcpu *pv, struct pe_proc *p)
 {
+	int core = pv->place.guest_core >= 0 ? pv->place.guest_core : pv->place.core;
+
 	p->ran = true;
-	if (p->core == pv->place.core || pv->place.core < 0)
+	if (p->core == core || core < 0)
 		return;
-	p->core = pv->place.core;
+	p->core = core;
 	pin(p->pid, p->core);
 	pin(p->mapper_tid, p->core);
+}
+
+void pe_place_stop_spinning(struct pe_vcpu *pv)
+{
+	pv->place.guest_core = -1;
+	pv->place.spin_again = pe_now() + SPIN_PAUSE_NS;
+	if (pv->current)
+		pe_place_proc(pv, pv->current);
+}
+
+/* Gives the guest a core of its own when there is one that nobody uses. */
+static void look_for_room_to_spin(struct pe_vcpu *pv, uint64_t now)
+{
+	struct pe_place *p = &pv->place;
+	bool allowed[PE_MAX_CORES];
+	unsigned idle[PE_MAX_CORES], nr;
+
+	if (!process_options.spin || p->core < 0 || p->guest_core >= 0 || now < p->spin_again ||
+	    !idle_cores(idle))
+		return;
+	nr = allowed_cores(pv->pd, allowed);
+	for (unsigned c = 0; c < nr && p->guest_core < 0; c++) {
+		if (allowed[c] && (int)c != p->core && idle[c] >= SPIN_IDLE)
+			p->guest_core = (int)c;
+	}
+	if (p->guest_core < 0)
+		p->spin_again = now + SPIN_PAUSE_NS;
+	else if (pv->current)
+		pe_place_proc(pv, pv->current);
 }
 
 static void look(struct pe_vcpu *pv)
@@ -294,6 +330,9 @@ static void look(struct pe_vcpu *pv)
 	/* One that wants little is not worth a move, nor does it tell anything. */
 	if (p->core < 0 || s.wanted < (now - p->since_ns) / 5)
 		goto done;
+	look_for_room_to_spin(pv, now);
+	if (p->guest_core >= 0)
+		goto done; /* two cores are used: the numbers below mean something else */
 	know_idle = (s.got * 1000 < s.wanted * ENOUGH || p->state != PE_PLACE_CALM) &&
 	            idle_cores(idle);
 	nr = allowed_cores(pv->pd, allowed);

@@ -24,7 +24,9 @@ enum pe_place_state {
 };
 
 struct pe_place {
-	int core; /* -1: not known, not pinned */
+	int core;            /* -1: not known, not pinned */
+	int guest_core;      /* where the guest's processes are, if both sides spin; -1: with us */
+	uint64_t spin_again; /* spinning is not looked at before this time, ns */
 	enum pe_place_state state;
 	int came_from;        /* TRYING: the core before */
 	unsigned share_there; /* and what it got there, in 1/1000 of what it wanted */

@@ -35,6 +35,7 @@
 #include "hypervisor-stub/engines/process/placement.h"
 
 #define PE_YIELDS   4 /* how often to give way before sleeping, on a core that nobody else wants */
+#define PE_SPINS    2000 /* looks before sleeping, when both sides have a core of their own */
 #define PE_LOG_SIZE 4096 /* removals remembered; who lags more drops everything */
 
 struct pe_domain;
@@ -69,6 +70,8 @@ struct pe_proc {
 	struct pe_maptree maps;
 	uint64_t cursor; /* removals up to this one are in the queue */
 	mfn_t window;    /* the frame mapped at PE_WINDOW */
+	uint32_t failed; /* refused mappings seen so far, */
+	unsigned failed_in_a_row;
 
 	/* vCPU thread */
 	uint32_t seq;              /* the exit it stopped at */
@@ -150,7 +153,6 @@ struct pe_vcpu {
 	uint64_t version;   /* what xen_version(XENVER_version) answered; 0: not asked yet */
 	uint64_t last_call; /* number of the hypercall that stopped it last; ~0: none */
 	uint64_t local[PE_NR_LOCAL];
-	uint64_t failed_fills;
 
 	/* wait.c */
 	unsigned yields;       /* how often both sides give way before they sleep; 0: not at all */
@@ -303,6 +305,11 @@ void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate)
 /* placement.c; all from the vCPU's thread */
 void pe_place_thread(struct pe_vcpu *pv);                  /* first thing in that thread */
 void pe_place_proc(struct pe_vcpu *pv, struct pe_proc *p); /* before p runs */
+void pe_place_stop_spinning(struct pe_vcpu *pv);
+static inline bool pe_place_spins(const struct pe_vcpu *pv)
+{
+	return pv->place.guest_core >= 0;
+}
 void pe_place_enter(struct pe_vcpu *pv); /* around the time that the guest runs, */
 void pe_place_leave(struct pe_vcpu *pv); /* and now and then within a long one */
 

@@ -113,8 +113,9 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
 	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
-	pe_store(p->ctl, CTL_YIELDS, pv->yields);
-	pe_store(p->ctl, CTL_MAPPER_YIELDS, pv->yields ? 2 : 0);
+	pe_store(p->ctl, CTL_SPINS, pe_place_spins(pv) ? PE_SPINS : 0);
+	pe_store(p->ctl, CTL_YIELDS, pe_place_spins(pv) ? 0 : pv->yields);
+	pe_store(p->ctl, CTL_MAPPER_YIELDS, pe_place_spins(pv) || !pv->yields ? 0 : 2);
 }
 
 static void enter(struct pe_vcpu *pv, struct pe_proc *p)

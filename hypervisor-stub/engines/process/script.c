@@ -123,12 +123,13 @@ static void write_nursery(struct pe_domain *pd, uint64_t m2p_bytes)
 	die_with_us(&w, pd);
 	call(&w, SYS_munmap, 0, PE_CODE, 0, 0);
 	call(&w, SYS_munmap, above, PE_TASK_END - above, 0, 0);
-	if (m2p_bytes)
+	if (m2p_bytes) {
 		map(&w, PE_M2P, m2p_bytes, PROT_READ, PE_FD_GROUP + 1, 0);
+		call(&w, SYS_close, PE_FD_GROUP + 1, 0, 0, 0);
+	}
 	map(&w, PE_CTL, PE_CTL_SIZE, PROT_READ, PE_FD_GROUP, PE_FILE_SLOTS);
 	map(&w, PE_STATE, PE_STATE_SIZE, PROT_READ | PROT_WRITE, PE_FD_GROUP,
 	    PE_FILE_SLOTS + PE_SLOT_STATE);
-	call(&w, SYS_close_range, PE_FD_GROUP + 1, ~0u, 0, 0);
 	call(&w, SYS_sigaltstack, DATA_ADDRESS(signal_stack), 0, 0, 0);
 	for (size_t i = 0; i < NR_SIGNALS; i++)
 		call(&w, SYS_rt_sigaction, (uint64_t)guest_signals[i], DATA_ADDRESS(action), 0, 8);

@@ -483,6 +483,7 @@ next_order:
 	cmp	$MINUS_ERRNO, %rax
 	jbe	order_done
 	/* No memory or too many mappings: give up all of them; the guest will fault again. */
+	incl	STATE(STATE_MAP_FAILED)
 	jmp	2f
 1:	mov	$NR_MUNMAP, %eax
 	syscall

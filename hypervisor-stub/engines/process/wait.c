@@ -133,6 +133,10 @@ static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *p, uint64_t went)
 	    !took_long(pe_load64(p->state, STATE_TSC), pe_ticks())) {
 		return;
 	}
+	if (pe_place_spins(pv)) {
+		pe_place_stop_spinning(pv);
+		return;
+	}
 	now = pe_now();
 	/* Soon after the last pause: the crowd is still there. */
 	if (now - pv->yields_again < pv->yields_pause)
@@ -144,14 +148,27 @@ static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *p, uint64_t went)
 	pv->yields = 0;
 }
 
+/* Looks for the next exit for a while, with a core to ourselves. */
+static void spin(struct pe_vcpu *pv, struct pe_proc *p, uint32_t due)
+{
+	for (unsigned i = 0; i < PE_SPINS; i++) {
+		if (pe_load(p->state, STATE_EXIT_SEQ) == due || atomic_load(&pv->kicked))
+			break;
+		__builtin_ia32_pause();
+	}
+}
+
 bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	const uint32_t due = p->seq + 1;
-	unsigned yields = pv->yields;
-	uint64_t went = yields ? pe_ticks() : 0;
+	bool spins = pe_place_spins(pv);
+	unsigned yields = spins ? 0 : pv->yields;
+	uint64_t went = yields || spins ? pe_ticks() : 0;
 	struct stop stop = { 0 };
 
 	pe_go(p);
+	if (spins)
+		spin(pv, p, due);
 	while (pe_load(p->state, STATE_EXIT_SEQ) != due) {
 		uint64_t now = pe_now(), deadline = hv_vcpu_deadline(pv->v), until;
 
