@@ -600,6 +600,7 @@ START_TEST(a_timer_wakes_a_blocked_vcpu_and_not_early)
 	ck_assert_int_eq(fake_call_with(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, &b,
 	                                sizeof(b)),
 	                 0);
+	atomic_store(&g.v->time.periodic_ns, 0); /* no tick but this timer */
 	g.script[0] = sleep_for_timer;
 	ck_assert_int_eq(hv_domain_start(g.d), 0);
 	ck_assert(fake_wait(&woken, 1));
