@@ -251,9 +251,13 @@ check-abi:
 check-xen: $(O)/paravane $(O)/guests/hello $(O)/guests/selftest
 	$(Q)tests/tools/check-xen.sh
 
-# ---- what a kernel of somebody else's builds on: library, headers, linker script, pkg-config file ---------
+# ---- installing: the command, and what a kernel of somebody else's builds on ------------------------------
 
-.PHONY: install-guest
+.PHONY: install install-host install-guest
+install: install-host install-guest
+install-host: $(O)/paravane
+	install -D -m 755 $(O)/paravane "$(DESTDIR)$(PREFIX)/bin/paravane"
+	install -D -m 644 docs/man/paravane.1 "$(DESTDIR)$(PREFIX)/share/man/man1/paravane.1"
 install-guest: $(O)/libpvguest.a
 	install -d "$(DESTDIR)$(PREFIX)/lib/pkgconfig" "$(DESTDIR)$(PREFIX)/include/paravane" "$(DESTDIR)$(PREFIX)/share/paravane"
 	install -m 644 $(O)/libpvguest.a "$(DESTDIR)$(PREFIX)/lib/"
