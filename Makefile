@@ -108,7 +108,9 @@ $(O)/guests/%: $$(call guest_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
 USER_FLAGS := -std=gnu11 -I. -ffreestanding -fpie -fno-stack-protector -fno-asynchronous-unwind-tables \
               -fno-strict-aliasing -fcf-protection=none -ffunction-sections -fdata-sections $(WARN)
 USER_DIR   := tests/guests/unix/user
-USER_PROGS := $(patsubst $(USER_DIR)/%.c,$(O)/user/bin/%,$(wildcard $(USER_DIR)/*.c))
+USER_NAMES := $(patsubst $(USER_DIR)/%.c,%,$(wildcard $(USER_DIR)/*.c)) \
+              $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard $(USER_DIR)/*/))))
+USER_PROGS := $(addprefix $(O)/user/bin/,$(USER_NAMES))
 USER_LIB   := $(patsubst %,$(O)/user/%.o,$(wildcard $(USER_DIR)/lib/*.c $(USER_DIR)/lib/*.S) \
                 pvops/lib/format.c pvops/lib/string.c)
 
@@ -116,7 +118,9 @@ $(O)/user/%.o: %
 	$(call say,USERCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_FLAGS) -O2 -g $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
-$(O)/user/bin/%: $(O)/user/$(USER_DIR)/%.c.o $(USER_LIB)
+# A program is one file or one folder.
+user_objs = $(patsubst %,$(O)/user/%.o,$(wildcard $(USER_DIR)/$(1).c $(USER_DIR)/$(1)/*.c))
+$(O)/user/bin/%: $$(call user_objs,$$*) $(USER_LIB)
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
@@ -170,6 +174,7 @@ help:
 #: make check-container  demo and guest tests without capabilities under a container's seccomp profile
 #: make check-xen        hello and selftest on real Xen in an emulator, beside ours
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
+#: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make bench-micro      the table of micro-benchmarks
 #: make install          DESTDIR= PREFIX=/usr/local
 #: make clean            remove O
@@ -185,7 +190,7 @@ INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
 check: all units
 	$(Q)tests/check-all.sh
 
-check-guest: all
+check-guest: all hostile-bins
 	$(Q)tests/check.sh -t 240 guest $(INTEGRATION)
 
 # ---- fuzzing: targets are plain functions ----------------------------------------------------
@@ -238,6 +243,27 @@ $(O)/bench/micro: tests/bench/micro.c
 .PHONY: bench-micro
 bench-micro: all $(O)/bench/micro
 	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
+
+# ---- tests/hostile: guests that attack, and the machine in which they do -------------------------
+
+HOSTILE      := $(notdir $(patsubst %/,%,$(wildcard tests/hostile/*/)))
+HOSTILE_ELFS := $(foreach h,$(HOSTILE),$(O)/hostile/$(h))
+MINUTES      ?= 10
+hostile_objs  = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/hostile/$(1)/*.c tests/hostile/$(1)/*.S))
+$(HOSTILE_ELFS): $(O)/hostile/%: $$(call hostile_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
+	$(call say,GUESTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
+$(O)/host/tests/hostile/%: HOST_FLAGS += -DPARAVANE_HOST_ABI
+$(O)/hostile/harness: $(O)/host/tests/hostile/harness.c.o $(O)/libparavane.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+.PHONY: hostile hostile-bins
+hostile-bins: $(HOSTILE_ELFS) $(O)/hostile/harness
+hostile: hostile-bins
+	$(Q)$(O)/hostile/harness -t $$(($(MINUTES) * 60)) -s $$(date +%s) $(O)/hostile/witness $(O)/hostile/attacker
 
 # ---- the ABI: headers alone, against Xen's own, and whether a spoilt byte is noticed (abi/README.md) ----------
 

@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Guests that attack, beside a witness, on the real engine: each family for a few seconds, from a fixed
+# seed (tests/hostile/harness.c says what is looked at). `make hostile MINUTES=n` is the long run.
+# HOSTILE_SECONDS: how long in all; HOSTILE_SEED: the first seed.
+. "$(dirname "$0")/../lib.sh"
+
+bins=$O/hostile
+limited $((${HOSTILE_SECONDS:-20} + 200)) "$bins/harness" -t "${HOSTILE_SECONDS:-20}" -s "${HOSTILE_SEED:-1}" \
+	"$bins/witness" "$bins/attacker" </dev/null >"$work/out" 2>"$work/err"
+rc=$?
+while IFS= read -r line; do
+	case $line in
+	"PASS "*) pass "${line#PASS }";;
+	"FAIL "*) name=${line#FAIL }; fail "${name%%: *}" "${name#*: }";;
+	esac
+done <"$work/out"
+expect "hostile: the harness ends in order" 0 $rc
+[ "$rc" = 0 ] || head -c 4000 "$work/err" | sed 's/^/    | /'
+finish
