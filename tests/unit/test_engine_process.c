@@ -928,7 +928,7 @@ START_TEST(refused_mappings_end_in_an_error)
 {
 	struct rlimit none = { 0, 0 };
 	struct hv_run_map *m;
-	unsigned faults = 0;
+	unsigned rounds = 0;
 	int rc = 0;
 
 	remap(1);
@@ -938,7 +938,7 @@ START_TEST(refused_mappings_end_in_an_error)
 	ck_assert_int_eq(
 		prlimit(((struct pe_vcpu *)v->engine_priv)->current->pid, RLIMIT_AS, &none, NULL),
 		0);
-	while (!rc && ++faults < 100) {
+	while (!rc && ++rounds < 100) {
 		ck_assert_int_eq(hv_engine_process.vcpu_run(v, &e), 0);
 		if (e.kind == HV_EXIT_KICKED)
 			continue;
