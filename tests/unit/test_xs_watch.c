@@ -467,6 +467,34 @@ START_TEST(a_callback_may_end_its_own_watch)
 }
 END_TEST
 
+static void unwatch_late(void *arg, const char *path)
+{
+	struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	struct seen *seen = arg;
+
+	(void)path;
+	pthread_mutex_lock(&seen->lock);
+	seen->calls++;
+	pthread_cond_broadcast(&seen->cond);
+	pthread_mutex_unlock(&seen->lock);
+	nanosleep(&pause, NULL); /* now the handle is being closed */
+	xs_host_unwatch(seen->watch);
+}
+
+START_TEST(a_callback_may_end_a_watch_that_is_being_ended)
+{
+	struct seen seen;
+	struct xs_host *h;
+
+	ck_assert_int_eq(xs_host_open(store, &h), 0);
+	seen_init(&seen, h);
+	ck_assert_int_eq(xs_host_watch(h, "/w", unwatch_late, &seen, &seen.watch), 0);
+	await_calls(&seen, 1);
+	xs_host_close(h);
+	ck_assert_uint_eq(seen.calls, 1);
+}
+END_TEST
+
 static void *unwatch_thread(void *arg)
 {
 	struct seen *seen = arg;
@@ -555,6 +583,7 @@ Suite *xs_watch_suite(void)
 	tcase_add_test(normal, domains_coming_and_going_are_told_to_those_who_may_know);
 	tcase_add_test(normal, a_callback_may_use_the_store);
 	tcase_add_test(normal, a_callback_may_end_its_own_watch);
+	tcase_add_test(normal, a_callback_may_end_a_watch_that_is_being_ended);
 	tcase_add_test(normal, the_end_of_a_watch_waits_for_its_callback);
 	tcase_add_test(normal, a_slow_callback_holds_up_its_own_handle_only);
 	tcase_add_test(limits, a_guest_has_so_many_watches_and_no_more);

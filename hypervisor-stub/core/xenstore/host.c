@@ -21,6 +21,7 @@ struct xs_host_watch {
 	void (*fn)(void *arg, const char *path);
 	void *arg;
 	bool running; /* fn is being called */
+	bool ended;   /* off the list */
 };
 
 struct xs_host {
@@ -396,6 +397,9 @@ static void unwatch(struct xs_host_watch *hw)
 	struct xs_host_watch **link;
 	bool inside = h->has_thread && pthread_equal(pthread_self(), h->thread);
 
+	if (hw->ended)
+		return; /* by another thread, which waits for the function that we are in */
+	hw->ended = true;
 	for (link = &h->watches; *link != hw; link = &(*link)->next)
 		;
 	*link = hw->next;

@@ -175,7 +175,10 @@ int xs_host_transact(struct xs_host *h, int (*fn)(struct xs_host *h, struct xs_t
  */
 int xs_host_watch(struct xs_host *h, const char *path, void (*fn)(void *arg, const char *path),
                   void *arg, struct xs_host_watch **watch);
-/* No call of fn is running or follows once this has returned; from within fn: none follows. */
+/*
+ * No call of fn is running or follows once this has returned; from within fn: none follows, and it
+ * does no harm if somebody else is ending the watch or closing the handle at the same time.
+ */
 void xs_host_unwatch(struct xs_host_watch *watch);
 
 /* ---- for tests and the command --------------------------------------------------------------- */
