@@ -784,6 +784,59 @@ START_TEST(more_roots_than_processes_take_turns)
 }
 END_TEST
 
+#define TURNS 200
+static mfn_t turn_root[2][5];
+
+/* Runs the blob once under each of a vCPU's roots in turn; the page holds 42 under all of them. */
+static void *take_turns(void *arg)
+{
+	unsigned i = arg ? 1 : 0;
+	struct hv_vcpu *vcpu = &w->vcpu[i];
+	uint64_t start = vcpu->regs.rip;
+	struct hv_exit x;
+
+	for (unsigned n = 0; n < TURNS; n++) {
+		vcpu->root_kernel = turn_root[i][n % 5];
+		vcpu->regs.rip = start;
+		vcpu->regs.rbx = 0;
+		do {
+			if (world_run(w, i, &x))
+				return (void *)1;
+		} while (x.kind == HV_EXIT_KICKED);
+		if (x.kind != HV_EXIT_EXCEPTION || vcpu->regs.rbx != 42)
+			return (void *)2;
+	}
+	return NULL;
+}
+
+/*
+ * Two vCPUs that both need a process when there are no more: one makes room, the other takes the new
+ * process away from it. The first must then make room again and not wait for ever.
+ */
+START_TEST(two_vcpus_compete_for_the_last_process)
+{
+	pthread_t t;
+	void *other;
+
+	remap(42);
+	for (unsigned n = 0; n < 5; n++) {
+		for (unsigned i = 0; i < 2; i++) {
+			turn_root[i][n] = world_alloc(w, 1);
+			for (unsigned r = 0; r < 5; r++)
+				if (w->run[r].va == WORLD_CODE || w->run[r].va == 0x410000)
+					world_map(w, turn_root[i][n], w->run[r].va, w->run[r].nr,
+					          w->run[r].mfn, "x");
+		}
+	}
+	world_enter_at(w, 0, PUT(blob_read));
+	world_enter_at(w, 1, v->regs.rip);
+	pthread_create(&t, NULL, take_turns, (void *)1);
+	ck_assert_ptr_null(take_turns(NULL));
+	pthread_join(t, &other);
+	ck_assert_ptr_null(other);
+}
+END_TEST
+
 static void setup_small(void)
 {
 	process_options.max_processes = 6;
@@ -1063,5 +1116,6 @@ Suite *engine_process_suite(void)
 
 	tc = new_case(s, "few processes", setup_small);
 	tcase_add_test(tc, more_roots_than_processes_take_turns);
+	tcase_add_test(tc, two_vcpus_compete_for_the_last_process);
 	return s;
 }

@@ -243,6 +243,12 @@ static unsigned count(const struct pe_proc *p)
 	return n;
 }
 
+/* No process can be made before one is ended, and none is being ended. */
+static bool is_full(const struct pe_domain *pd)
+{
+	return pd->nr_procs >= pd->nr_slots - 1 && !pd->doomed;
+}
+
 static bool wants_more(const struct pe_domain *pd)
 {
 	unsigned have = count(pd->spare);
@@ -334,8 +340,12 @@ struct pe_proc *pe_nursery_take(struct pe_domain *pd)
 	unsigned before = pd->create_attempts;
 	struct pe_proc *p;
 
+	/*
+	 * Waiting while everything is full would be for ever: 1. vCPU A makes room, 2. the keeper fills
+	 * it, 3. vCPU B takes the new one before A has woken up. A has to make room once more.
+	 */
 	pd->wanted++;
-	while (!pd->spare && !pd->stopping && !pd->nursery_error &&
+	while (!pd->spare && !pd->stopping && !pd->nursery_error && !is_full(pd) &&
 	       !(pd->create_error && pd->create_attempts != before)) {
 		pthread_cond_signal(&pd->keeper_cond);
 		pthread_cond_wait(&pd->ready_cond, &pd->lock);
