@@ -32,21 +32,21 @@
 #include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/toolstack/guest.h"
 
-#define ATTACKER_LIMIT 20.0 /* seconds: who is not through by then is ended from outside */
 #define ATTACKER_DOMID 2
 
 struct family {
 	const char *name;
 	unsigned vcpus, budget;
+	double limit;  /* seconds: who is not through by then is ended from outside */
 	bool survives; /* nothing that it does can be a reason to end it */
 };
 
 static const struct family families[] = {
-	{ "hypercalls", 2, 20000, false }, { "irets", 1, 4000, false },
-	{ "contexts", 3, 300, false },     { "tables", 1, 20000, false },
-	{ "races", 3, 300, false },        { "events", 3, 3000, true },
-	{ "grants", 1, 10000, false },     { "engine", 1, 300, false },
-	{ "user", 1, 2000, true },
+	{ "hypercalls", 2, 20000, 10, false }, { "irets", 1, 4000, 3, false },
+	{ "contexts", 3, 300, 5, false },      { "tables", 1, 20000, 20, false },
+	{ "races", 3, 200, 30, false },        { "events", 3, 1500, 60, true },
+	{ "grants", 1, 10000, 20, false },     { "engine", 1, 300, 3, false },
+	{ "user", 1, 1000, 60, true },
 };
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
@@ -266,7 +266,7 @@ static const char *judge(const struct family *f, struct tally *t, bool over)
 	if (!over) {
 		t->cut++;
 		hv_domain_end(d, NULL, SHUTDOWN_poweroff, NULL);
-		if (!attend(&attacker, ATTACKER_LIMIT, NULL))
+		if (!attend(&attacker, 30, NULL))
 			return "it cannot be ended";
 		if (f->survives)
 			return "it was not through in time";
@@ -300,7 +300,7 @@ static const char *attack(const struct family *f, const char *kernel, uint64_t s
 	describe(f, seed, budget);
 	if (!begin(&attacker, kernel, f->vcpus))
 		return "it cannot be started";
-	over = attend(&attacker, ATTACKER_LIMIT, NULL);
+	over = attend(&attacker, f->limit, NULL);
 	guest_output(&attacker.g);
 	read_out(&attacker, said, sizeof(said));
 	wrong = judge(f, t, over);

@@ -74,7 +74,7 @@ void at_irets(void)
 
 			make_frame(&f);
 			memcpy((void *)where, &f, sizeof(f));
-			if (!at_chance(8))
+			if (!at_chance(300))
 				where += offsetof(struct iret_context, flags);
 		}
 		pv_cpus[0]->info->evtchn_upcall_mask = 1;
