@@ -148,6 +148,8 @@ long file_read(unsigned int fd, uint64_t to, uint64_t len)
 
 	if (!f || (f->flags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
+	if (!users_range(to, len))
+		return -EFAULT;
 	file_get(f);
 	rc = f->ops->read(f, to, len);
 	file_put(f);
@@ -161,6 +163,8 @@ long file_write(unsigned int fd, uint64_t from, uint64_t len)
 
 	if (!f || (f->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
+	if (!users_range(from, len))
+		return -EFAULT;
 	file_get(f);
 	rc = f->ops->write(f, from, len);
 	file_put(f);

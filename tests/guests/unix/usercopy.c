@@ -9,13 +9,11 @@
  */
 #include "tests/guests/unix/usercopy.h"
 
-#include <stdbool.h>
-
 #include "pvops/aspace.h"
 #include "pvops/traps.h"
 #include "tests/guests/unix/abi.h"
 
-static bool is_users(uint64_t at, size_t len)
+bool users_range(uint64_t at, uint64_t len)
 {
 	return at >= PV_USER_START && at < PV_USER_END && len <= PV_USER_END - at;
 }
@@ -33,14 +31,14 @@ static size_t copy(void *to, const void *from, size_t len)
 
 int copy_in(void *to, uint64_t user_from, size_t len)
 {
-	if (!is_users(user_from, len))
+	if (!users_range(user_from, len))
 		return -EFAULT;
 	return copy(to, (const void *)user_from, len) ? -EFAULT : 0;
 }
 
 int copy_out(uint64_t user_to, const void *from, size_t len)
 {
-	if (!is_users(user_to, len))
+	if (!users_range(user_to, len))
 		return -EFAULT;
 	return copy((void *)user_to, from, len) ? -EFAULT : 0;
 }

@@ -7,8 +7,12 @@
 #ifndef TESTS_GUESTS_UNIX_USERCOPY_H
 #define TESTS_GUESTS_UNIX_USERCOPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Does [at, at + len) lie where programs may have memory? Nothing is brought in. */
+bool users_range(uint64_t at, uint64_t len);
 
 int copy_in(void *to, uint64_t user_from, size_t len);
 int copy_out(uint64_t user_to, const void *from, size_t len);
