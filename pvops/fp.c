@@ -16,8 +16,7 @@
 #define MXCSR_INIT          0x1f80
 #define FCW_INIT            0x037f
 
-#define CPUID_1_ECX_XSAVE   (1u << 26)
-#define CPUID_1_ECX_OSXSAVE (1u << 27)
+#define CPUID_1_ECX_XSAVE (1u << 26)
 
 /* Read by entry.S. */
 uint32_t pv_fp_size_on_entry; /* bytes to save on each entry; 0: nothing */
@@ -32,7 +31,8 @@ uint64_t pv_fp_init(uint64_t wanted)
 	uint64_t supported, mask;
 
 	pv_cpuid(1, 0, r);
-	if (!(r[2] & CPUID_1_ECX_XSAVE) || !(r[2] & CPUID_1_ECX_OSXSAVE))
+	/* OSXSAVE is not looked at: it says that this vCPU has switched xsave on, which comes below. */
+	if (!(r[2] & CPUID_1_ECX_XSAVE))
 		return pv_fp_mask;
 	pv_cpuid(0xd, 0, r);
 	supported = (uint64_t)r[3] << 32 | r[0];
@@ -61,8 +61,20 @@ size_t pv_fp_size(void)
 	return area_size;
 }
 
+/*
+ * A hypervisor may load the state of a vCPU only when it is used, which it learns by #NM. xsave and
+ * xrstor raise that, but not in QEMU's emulated processor (10.0), where the hypervisor would then
+ * keep another vCPU's state for ours. This instruction raises it everywhere; it does not wait for
+ * pending exceptions, and costs a nanosecond.
+ */
+static void claim_registers(void)
+{
+	__asm__ volatile("fnstsw %%ax" : : : "ax");
+}
+
 void pv_fp_save(void *area)
 {
+	claim_registers();
 	if (pv_fp_has_xsave)
 		__asm__ volatile("xsave64 (%0)"
 		                 :
@@ -75,6 +87,7 @@ void pv_fp_save(void *area)
 
 void pv_fp_load(const void *area)
 {
+	claim_registers();
 	if (pv_fp_has_xsave)
 		__asm__ volatile("xrstor64 (%0)"
 		                 :

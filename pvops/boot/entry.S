@@ -115,7 +115,8 @@
 	jne	7f
 	fxsave64 (%rsp)
 	jmp	8f
-7:	xor	%eax, %eax
+7:	fnstsw	%ax			/* see claim_registers() in fp.c */
+	xor	%eax, %eax
 	mov	%rax, 512(%rsp)
 	mov	%rax, 520(%rsp)
 	mov	%rax, 528(%rsp)
@@ -295,7 +296,8 @@ load_fp:
 	jne	1f
 	fxrstor64 (%rsi)
 	jmp	leave_general
-1:	mov	pv_fp_mask(%rip), %eax
+1:	fnstsw	%ax
+	mov	pv_fp_mask(%rip), %eax
 	mov	pv_fp_mask + 4(%rip), %edx
 	xrstor64 (%rsi)
 	jmp	leave_general
