@@ -9,6 +9,7 @@
  * careless call does not end the run; what would only end or stop ourselves is left out mostly.
  * Breakage: the hypervisor's end, a witness that complains, counts that do not add up afterwards.
  */
+#include "pvops/lib/format.h"
 #include "tests/hostile/attacker/attack.h"
 
 #define NUMBERS 67
@@ -29,7 +30,8 @@ static uint64_t pick_command(unsigned int nr)
 	case __HYPERVISOR_mmuext_op:
 	case __HYPERVISOR_multicall:
 	case __HYPERVISOR_set_trap_table:
-		return (uint64_t)at_scratch + at_below(512) * 8;
+		/* shape() puts the list at the start. */
+		return (uint64_t)at_scratch + (at_chance(8) ? at_below(512) * 8 : 0);
 	default:
 		return at_chance(2) ? at_value() : at_address();
 	}
@@ -105,6 +107,16 @@ static void make(void *arg)
 	pv_hypercall(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4]);
 }
 
+static void describe(const struct call *c)
+{
+	char text[120] = "hypercall";
+
+	if (at.trace)
+		pv_snprintf(text, sizeof(text), "%u %lx %lx %lx %lx %lx", c->nr, c->a[0], c->a[1],
+		            c->a[2], c->a[3], c->a[4]);
+	at_attempt(text);
+}
+
 void at_hypercalls(void)
 {
 	struct call c;
@@ -121,7 +133,7 @@ void at_hypercalls(void)
 		shape(c.nr);
 		if (is_pointless(c.nr, c.a))
 			continue;
-		at_attempt("hypercall");
+		describe(&c);
 		at_try(make, &c);
 		pv_cpus[0]->info->evtchn_upcall_mask = 1;
 		at_restore();

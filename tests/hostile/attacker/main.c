@@ -61,7 +61,7 @@ void at_breach(const char *fmt, ...)
 void at_attempt(const char *name)
 {
 	static uint64_t attempts;
-	char text[80];
+	char text[160];
 
 	attempts++;
 	/* A field of the shared page that nobody else uses while we run; the page may be gone. */
