@@ -29,10 +29,13 @@
 #define F1C_OFFERED                                                                             \
 	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | \
 	 BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
-/* Leaf 1, edx: FPU DE TSC MSR PAE MCE CX8 APIC SEP MCA CMOV PAT CLFLUSH MMX FXSR SSE SSE2 HTT */
-#define F1D_OFFERED                                                                        \
-	(BIT(0) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(11) | \
-	 BIT(14) | BIT(15) | BIT(16) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28))
+/* Leaf 1, edx: FPU DE TSC MSR PAE MCE CX8 APIC SEP MCA CMOV PAT CLFLUSH ACPI MMX FXSR SSE SSE2 SS
+ * HTT */
+#define F1D_SEP BIT(11)
+#define F1D_OFFERED                                                                                \
+	(BIT(0) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(11) |         \
+	 BIT(14) | BIT(15) | BIT(16) | BIT(19) | BIT(22) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | \
+	 BIT(27) | BIT(28))
 /* Leaf 7.0, ebx: FSGSBASE BMI1 AVX2 FDP-only BMI2 ERMS no-FCS AVX512F/DQ RDSEED ADX IFMA CLFLUSHOPT
  * CLWB PF ER CD SHA BW VL */
 #define F7B_OFFERED                                                                                \
@@ -49,9 +52,10 @@
 #define F7_1_OFFERED (BIT(4) | BIT(5) | BIT(10) | BIT(11) | BIT(12))
 /* Leaf 0xd.1, eax: XSAVEOPT XSAVEC XGETBV1 */
 #define FD1_OFFERED (BIT(0) | BIT(1) | BIT(2))
-/* Leaf 0x80000001, ecx: LAHF ABM SSE4A MISALIGNSSE PREFETCH XOP FMA4 TBM DBEXT */
-#define E1C_OFFERED \
-	(BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21) | BIT(26))
+/* Leaf 0x80000001, ecx: LAHF CMP_LEGACY ABM SSE4A MISALIGNSSE PREFETCH XOP FMA4 TBM DBEXT */
+#define E1C_OFFERED                                                                          \
+	(BIT(0) | BIT(1) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21) | \
+	 BIT(26))
 /* Leaf 0x80000001, edx: SYSCALL NX MMXEXT FFXSR RDTSCP LM 3DNOWEXT 3DNOW; AMD repeats leaf 1's below */
 #define E1D_OWN    (BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(27) | BIT(29) | BIT(30) | BIT(31))
 #define E1D_COMMON 0x0183f3ffu
@@ -101,6 +105,8 @@ static void leaf_1(const struct hv_vcpu *v, uint32_t out[4])
 	out[1] = (out[1] & 0x00ffffff) | v->id * 2 << 24;
 	out[2] = (out[2] & F1C_OFFERED) | osxsave | F1C_HYPERVISOR;
 	out[3] &= F1D_OFFERED;
+	if (hv_cpu_is_amd())
+		out[3] &= ~F1D_SEP; /* sysenter does not work in long mode there */
 }
 
 static void leaf_7(uint32_t subleaf, uint32_t out[4])
@@ -178,7 +184,8 @@ static void extended_leaf(uint32_t leaf, uint32_t out[4])
 	case EXTENDED + 8:
 		out[0] &= 0xffff;
 		out[1] &= E8B_OFFERED;
-		out[2] = out[3] = 0;
+		out[2] &= 0xf0ff; /* how many cores, and bits to number them */
+		out[3] = 0;
 		break;
 	case EXTENDED + 0x21:
 		out[0] &= E21A_OFFERED;
@@ -208,8 +215,10 @@ static void time_leaf(const struct hv_vcpu *v, uint32_t subleaf, uint32_t out[4]
 
 	switch (subleaf) {
 	case 0:
-		out[0] = (native ? 0 : 1) | (native ? 2 : 0); /* emulated; safe across processors */
+		/* Emulated, or safe across processors; rdtscp is there. */
+		out[0] = (native ? 2 : 1) | 4;
 		out[2] = tsc_khz(l);
+		out[3] = 1; /* incarnation: not restored yet */
 		break;
 	case 1:
 		out[0] = (uint32_t)(l->ns_base - hv_time_line_ns(l, l->tsc_base));

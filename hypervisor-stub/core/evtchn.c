@@ -172,8 +172,8 @@ int hv_evtchn_move_vcpu_info(struct hv_vcpu *v, mfn_t mfn, unsigned offset)
 	struct vcpu_info *to;
 	uint8_t *page;
 
-	if (offset > HV_PAGE_SIZE - sizeof(*to) || offset % 8)
-		return -XEN_EINVAL;
+	if (offset > HV_PAGE_SIZE - sizeof(*to) || offset % _Alignof(struct vcpu_info))
+		return -XEN_ENXIO;
 	if (!hv_mfn_same(v->info_mfn, d->shared_info_mfn))
 		return -XEN_EINVAL; /* once only */
 	if (hv_type_get(d, mfn, HV_TYPE_WRITABLE))
@@ -634,7 +634,42 @@ static int64_t op_reset(struct hv_vcpu *v, void *arg)
 	return 0;
 }
 
+/*
+ * The FIFO delivery is not offered: a guest that asks for it falls back to the bit maps. What goes
+ * with it gets the answers of a domain that has not switched over.
+ */
+static int64_t op_init_control(struct hv_vcpu *v, void *arg)
+{
+	(void)v;
+	(void)arg;
+	return -XEN_ENOSYS;
+}
+
+static int64_t op_expand_array(struct hv_vcpu *v, void *arg)
+{
+	(void)v;
+	(void)arg;
+	return -XEN_EOPNOTSUPP;
+}
+
+static int64_t op_set_priority(struct hv_vcpu *v, void *arg)
+{
+	const evtchn_port_t *port = arg; /* the first of the structure's fields */
+	bool exists;
+
+	lock(v->domain);
+	exists = get_port(v->domain, *port) != NULL;
+	unlock(v->domain);
+	return exists ? -XEN_ENOSYS : -XEN_EINVAL;
+}
+
 /* ---- dispatch ------------------------------------------------------------------------------- */
+
+/* Sizes of the arguments of the FIFO operations, whose layouts are not part of our ABI. */
+#define SIZE_INIT_CONTROL 24
+#define SIZE_EXPAND_ARRAY 8
+#define SIZE_SET_PRIORITY 8
+#define OP_RESET_CONT     14 /* Xen's own continuation of reset, which guests can name, too */
 
 struct evtchn_row {
 	int64_t (*fn)(struct hv_vcpu *v, void *arg);
@@ -655,6 +690,10 @@ static const struct evtchn_row rows[] = {
 	[EVTCHNOP_bind_vcpu] = { op_bind_vcpu, sizeof(struct evtchn_bind_vcpu), false },
 	[EVTCHNOP_unmask] = { op_unmask, sizeof(struct evtchn_unmask), false },
 	[EVTCHNOP_reset] = { op_reset, sizeof(struct evtchn_reset), false },
+	[EVTCHNOP_init_control] = { op_init_control, SIZE_INIT_CONTROL, false },
+	[EVTCHNOP_expand_array] = { op_expand_array, SIZE_EXPAND_ARRAY, false },
+	[EVTCHNOP_set_priority] = { op_set_priority, SIZE_SET_PRIORITY, false },
+	[OP_RESET_CONT] = { op_reset, sizeof(struct evtchn_reset), false },
 };
 
 /* cmd with its argument at va; old callers have the argument 8 bytes into a larger structure. */
@@ -669,7 +708,7 @@ static int64_t do_op(struct hv_vcpu *v, uint32_t cmd, uint64_t va)
 	int64_t rc;
 
 	if (cmd >= sizeof(rows) / sizeof(rows[0]) || !rows[cmd].fn)
-		return -XEN_ENOSYS; /* the FIFO operations among them: guests fall back to 2-level */
+		return -XEN_ENOSYS;
 	row = &rows[cmd];
 	if (hv_guest_read(v, &arg, va, row->size))
 		return -XEN_EFAULT;

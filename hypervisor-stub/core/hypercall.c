@@ -24,7 +24,7 @@ static const struct hv_hypercall table[HV_NR_HYPERCALLS] = {
 	[__HYPERVISOR_set_callbacks] = { "set_callbacks", hv_do_set_callbacks, 3, U },
 	[__HYPERVISOR_fpu_taskswitch] = { "fpu_taskswitch", hv_do_fpu_taskswitch, 1, U },
 	[__HYPERVISOR_sched_op_compat] = { "sched_op_compat", hv_do_sched_op_compat, 2, U },
-	[__HYPERVISOR_platform_op] = { "platform_op", hv_do_control_op, 1, U },
+	[__HYPERVISOR_platform_op] = { "platform_op", hv_do_platform_op, 1, U },
 	[__HYPERVISOR_set_debugreg] = { "set_debugreg", hv_do_set_debugreg, 2, U },
 	[__HYPERVISOR_get_debugreg] = { "get_debugreg", hv_do_get_debugreg, 1, U },
 	[__HYPERVISOR_update_descriptor] = { "update_descriptor", hv_do_update_descriptor, 2, 0 },
@@ -52,14 +52,15 @@ static const struct hv_hypercall table[HV_NR_HYPERCALLS] = {
 	[__HYPERVISOR_event_channel_op] = { "event_channel_op", hv_do_event_channel_op, 2, U },
 	[__HYPERVISOR_physdev_op] = { "physdev_op", hv_do_physdev_op, 2, U },
 	[__HYPERVISOR_hvm_op] = { "hvm_op", hv_do_hvm_op, 2, U },
-	[__HYPERVISOR_sysctl] = { "sysctl", hv_do_control_op, 1, U },
-	[__HYPERVISOR_domctl] = { "domctl", hv_do_control_op, 1, U },
+	[__HYPERVISOR_sysctl] = { "sysctl", hv_do_sysctl, 1, U },
+	[__HYPERVISOR_domctl] = { "domctl", hv_do_domctl, 1, U },
 	[__HYPERVISOR_kexec_op] = { "kexec_op", NULL, 2, P },
-	[__HYPERVISOR_argo_op] = { "argo_op", hv_do_not_offered, 5, U },
+	[__HYPERVISOR_xenoprof_op] = { "xenoprof_op", hv_do_xenoprof_op, 2, U },
 	[__HYPERVISOR_xenpmu_op] = { "xenpmu_op", hv_do_not_offered, 2, U },
-	[__HYPERVISOR_dm_op] = { "dm_op", NULL, 3, P },
+	[__HYPERVISOR_dm_op] = { "dm_op", hv_do_dm_op, 3, U },
 	[__HYPERVISOR_hypfs_op] = { "hypfs_op", NULL, 5, P },
 	[__HYPERVISOR_arch_0] = { "mca", NULL, 1, P },
+	[__HYPERVISOR_arch_1] = { "paging_domctl", hv_do_paging_domctl, 1, U },
 };
 
 const struct hv_hypercall *hv_hypercall_lookup(uint64_t number)
@@ -141,6 +142,8 @@ int64_t hv_do_multicall(struct hv_vcpu *v, const uint64_t *a)
 {
 	uint32_t count = (uint32_t)a[1];
 
+	if (a[0] >= UINT64_C(1) << 47 && a[0] < HYPERVISOR_VIRT_END)
+		return -XEN_EFAULT; /* even when it is empty */
 	for (uint32_t i = 0; i < count && !atomic_load(&v->domain->ending); i++) {
 		struct multicall_entry e;
 		uint64_t args[6], va;

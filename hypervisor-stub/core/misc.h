@@ -11,8 +11,13 @@ int64_t hv_do_physdev_op(struct hv_vcpu *v, const uint64_t *a);
 int64_t hv_do_physdev_op_compat(struct hv_vcpu *v, const uint64_t *a);
 int64_t hv_do_vm_assist(struct hv_vcpu *v, const uint64_t *a);
 int64_t hv_do_hvm_op(struct hv_vcpu *v, const uint64_t *a);
-/* sysctl, domctl, platform_op: for a toolstack. */
-int64_t hv_do_control_op(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_dm_op(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_xenoprof_op(struct hv_vcpu *v, const uint64_t *a);
+/* For a toolstack; refused after a look at the interface's version, as Xen does. */
+int64_t hv_do_sysctl(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_domctl(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_platform_op(struct hv_vcpu *v, const uint64_t *a);
+int64_t hv_do_paging_domctl(struct hv_vcpu *v, const uint64_t *a);
 /* Services that are switched off: -XEN_EOPNOTSUPP. */
 int64_t hv_do_not_offered(struct hv_vcpu *v, const uint64_t *a);
 

@@ -447,8 +447,10 @@ static const struct {
 	{ EVTCHNOP_bind_vcpu, { 1, 4 }, -XEN_ENOENT },
 	{ EVTCHNOP_bind_vcpu, { 1, 0 }, -XEN_EINVAL },
 	{ EVTCHNOP_init_control, { 0 }, -XEN_ENOSYS },
-	{ EVTCHNOP_expand_array, { 0 }, -XEN_ENOSYS },
+	{ EVTCHNOP_expand_array, { 0 }, -XEN_EOPNOTSUPP },
 	{ EVTCHNOP_set_priority, { 0 }, -XEN_ENOSYS },
+	{ EVTCHNOP_set_priority, { 64 }, -XEN_EINVAL },
+	{ 14, { 0 }, -XEN_EPERM }, /* what Xen goes on with after a part of reset */
 	{ 99, { 0 }, -XEN_ENOSYS },
 	{ UINT32_MAX, { 0 }, -XEN_ENOSYS },
 };

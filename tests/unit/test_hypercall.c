@@ -77,10 +77,17 @@ static const struct {
 	{ __HYPERVISOR_xsm_op, -XEN_ENOSYS },
 	{ __HYPERVISOR_tmem_op, -XEN_ENOSYS },
 	{ __HYPERVISOR_kexec_op, -XEN_EPERM },
-	{ __HYPERVISOR_argo_op, -XEN_EOPNOTSUPP },
+	{ __HYPERVISOR_argo_op, -XEN_ENOSYS },
 	{ __HYPERVISOR_xenpmu_op, -XEN_EOPNOTSUPP },
 	{ __HYPERVISOR_hypfs_op, -XEN_EPERM },
-	{ __HYPERVISOR_arch_1, -XEN_ENOSYS },
+	{ __HYPERVISOR_arch_0, -XEN_EPERM },
+	{ __HYPERVISOR_arch_1, -XEN_EFAULT },
+	{ __HYPERVISOR_arch_2, -XEN_ENOSYS },
+	{ __HYPERVISOR_sysctl, -XEN_EFAULT },
+	{ __HYPERVISOR_domctl, -XEN_EFAULT },
+	{ __HYPERVISOR_platform_op, -XEN_EFAULT },
+	{ __HYPERVISOR_dm_op, -XEN_ENODATA },
+	{ __HYPERVISOR_xenoprof_op, -XEN_EFAULT },
 };
 
 START_TEST(unknown_and_privileged_calls_are_refused_without_effect)

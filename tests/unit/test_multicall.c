@@ -85,9 +85,10 @@ END_TEST
 
 /* ---- limits ---- */
 
-START_TEST(an_empty_list_is_fine_wherever_it_is)
+START_TEST(an_empty_list_is_fine_outside_of_the_hypervisors_space)
 {
 	ck_assert_int_eq(multicall(0x1000, 0), 0);
+	ck_assert_int_eq(multicall(UINT64_C(0xffff800000000000), 0), -XEN_EFAULT);
 	ck_assert_int_eq(multicall(LIST, UINT64_C(0x100000000)), 0); /* the count has 32 bits */
 }
 END_TEST
@@ -158,7 +159,7 @@ Suite *multicall_suite(void)
 
 	tc = tcase_create("limits");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, an_empty_list_is_fine_wherever_it_is);
+	tcase_add_test(tc, an_empty_list_is_fine_outside_of_the_hypervisors_space);
 	tcase_add_test(tc, a_list_that_runs_out_of_memory_is_done_up_to_there);
 	suite_add_tcase(s, tc);
 

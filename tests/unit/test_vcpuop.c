@@ -289,8 +289,10 @@ static const struct {
 } infos[] = {
 	{ 9, 0, 0 },
 	{ 9, 4032, 0 },
-	{ 9, 4033, -XEN_EINVAL },
-	{ 9, UINT32_MAX, -XEN_EINVAL },
+	{ 9, 4033, -XEN_ENXIO },
+	{ 9, 4, -XEN_ENXIO },
+	{ ~0u, 4096, -XEN_ENXIO },
+	{ 9, UINT32_MAX, -XEN_ENXIO },
 	{ ~0u, 0, -XEN_EINVAL },
 };
 
