@@ -335,8 +335,10 @@ static void run_family(const struct family *f, const char *kernel, double second
 		snprintf(text, sizeof(text), "seed %llu: %s", (unsigned long long)seed - 1, wrong);
 	else
 		snprintf(text, sizeof(text),
-		         "%llu attempts in %u runs: %u powered off, %u ended with a report, %u cut",
-		         t.attempts, t.runs, t.poweroffs, t.reports, t.cut);
+		         "%llu attempts in %u runs: %u powered off, %u ended with a report, %u "
+		         "cut, %u otherwise",
+		         t.attempts, t.runs, t.poweroffs, t.reports, t.cut,
+		         t.runs - t.poweroffs - t.reports - t.cut);
 	verdict(!wrong, f->name, text);
 }
 

@@ -17,4 +17,11 @@ while IFS= read -r line; do
 done <"$work/out"
 expect "hostile: the harness ends in order" 0 $rc
 [ "$rc" = 0 ] || head -c 4000 "$work/err" | sed 's/^/    | /'
+
+# The same by an unprivileged program, under a kernel that knows nothing of it.
+limited 120 "$PARAVANE" run --memory 64M --vcpus 2 --timeout 110 \
+	--cmdline "run=attack ${HOSTILE_PROGRAMS:-100} ${HOSTILE_SEED:-1}" "$GUESTS/unix" </dev/null >"$work/out" 2>"$work/err"
+expect "hostile: the program's kernel powers off" 0 $?
+contains "hostile: its kernel and its neighbour live" "$work/out" '^attack: .* all intact'
+contains "hostile: the program has not failed" "$work/out" '^unix: attack exited 0'
 finish
