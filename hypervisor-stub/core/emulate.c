@@ -337,19 +337,38 @@ static bool port_ok(struct hv_vcpu *v, uint16_t port, unsigned len)
 	return !(bits & ((1u << len) - 1) << port % 8);
 }
 
-/* There is no device behind any port: reads float high, writes go nowhere. */
+#define PORT_CMOS_INDEX  0x70
+#define PORT_PCI_ADDRESS 0xcf8
+
+/*
+ * There is no device behind any port: reads float high, writes go nowhere. But for the address
+ * registers of CMOS and PCI, which Xen keeps for every domain.
+ */
 static enum x86_result op_port_in(struct x86_emu *emu, uint16_t port, unsigned len, uint32_t *value)
 {
+	const struct hv_domain *d = vcpu_of(emu)->domain;
+
 	if (!port_ok(vcpu_of(emu), port, len))
 		return X86_UNHANDLED;
 	*value = len == 4 ? ~0u : (1u << len * 8) - 1;
+	if (port == PORT_PCI_ADDRESS && len == 4)
+		*value = atomic_load(&d->pci_cf8);
+	else if (port == PORT_CMOS_INDEX)
+		*value = (*value & ~0xffu) | atomic_load(&d->cmos_index);
 	return X86_DONE;
 }
 
 static enum x86_result op_port_out(struct x86_emu *emu, uint16_t port, unsigned len, uint32_t value)
 {
-	(void)value;
-	return port_ok(vcpu_of(emu), port, len) ? X86_DONE : X86_UNHANDLED;
+	struct hv_domain *d = vcpu_of(emu)->domain;
+
+	if (!port_ok(vcpu_of(emu), port, len))
+		return X86_UNHANDLED;
+	if (port == PORT_PCI_ADDRESS && len == 4)
+		atomic_store(&d->pci_cf8, value);
+	else if (port == PORT_CMOS_INDEX)
+		atomic_store(&d->cmos_index, (uint8_t)value);
+	return X86_DONE;
 }
 
 /*

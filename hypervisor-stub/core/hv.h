@@ -81,6 +81,9 @@ struct hv_domain {
 	struct hv_domain_gnttab gnttab;
 	struct hv_domain_time time;
 	uint64_t vm_assist; /* bits VMASST_TYPE_* */
+	/* The two ports that Xen keeps for a domain without devices: PCI address, CMOS index. */
+	_Atomic uint32_t pci_cf8;
+	_Atomic uint8_t cmos_index;
 
 	struct hv_domain_sched sched;        /* sched.h: watchdog, polling vCPUs, shutdown code */
 	struct hv_console_line console_line; /* console_io text that has no newline yet */

@@ -38,6 +38,18 @@
 #define HWCR_VALUE        UINT64_C(0x1000000) /* the TSC counts at the P0 frequency */
 #define DE_CFG_VALUE      UINT64_C(0x2)       /* LFENCE serialises */
 
+/* Machine check: two banks that never report anything. */
+#define MSR_MC_ADDR       0x00000000u /* of the first Pentium, and its type */
+#define MSR_MC_TYPE       0x00000001u
+#define MSR_MCG_CAP       0x00000179u
+#define MSR_MCG_STATUS    0x0000017au
+#define MSR_MCG_CTL       0x0000017bu
+#define MSR_MC_FIRST      0x00000400u /* per bank: control, status, address, misc */
+#define MSR_MC_LAST       0x0000047fu
+#define MSR_MC_CMCI_FIRST 0x00000280u
+#define MSR_MC_CMCI_LAST  0x0000029fu
+#define MC_BANKS          2u
+
 struct msr_range {
 	uint32_t first, last;
 };
@@ -69,6 +81,22 @@ static bool is_quiet(uint32_t index)
 	return in_ranges(index, quiet_intel, sizeof(quiet_intel) / sizeof(quiet_intel[0]));
 }
 
+static bool is_machine_check(uint32_t index)
+{
+	return (index >= MSR_MCG_CAP && index <= MSR_MCG_CTL) ||
+	       (index >= MSR_MC_CMCI_FIRST && index <= MSR_MC_CMCI_LAST) ||
+	       (index >= MSR_MC_FIRST && index <= MSR_MC_LAST);
+}
+
+static uint64_t read_machine_check(uint32_t index)
+{
+	if (index == MSR_MCG_CAP)
+		return MC_BANKS;
+	if (index >= MSR_MC_FIRST && index % 4 == 0 && (index - MSR_MC_FIRST) / 4 < MC_BANKS)
+		return UINT64_MAX; /* control: every kind of error would be reported */
+	return 0;
+}
+
 /* Registers that only one of the makers has. */
 static bool read_by_maker(uint32_t index, uint64_t *value)
 {
@@ -77,10 +105,6 @@ static bool read_by_maker(uint32_t index, uint64_t *value)
 	switch (index) {
 	case MSR_MISC_ENABLE:
 		*value = MISC_ENABLE_VALUE;
-		return !amd;
-	case MSR_PLATFORM_INFO:
-	case MSR_MISC_FEATURES:
-		*value = 0;
 		return !amd;
 	case MSR_AMD_HWCR:
 		*value = HWCR_VALUE;
@@ -121,12 +145,20 @@ bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value)
 	case MSR_APIC_BASE:
 		*value = APIC_BASE_VALUE | (v->id == 0 ? APIC_BASE_BSP : 0);
 		return true;
+	case MSR_MC_ADDR:
+	case MSR_MC_TYPE:
 	case MSR_PATCH_LEVEL:
+	case MSR_PLATFORM_INFO:
+	case MSR_MISC_FEATURES:
 	case MSR_PERF_CAPS:
 	case MSR_HYPERCALL_PAGE:
 		return true;
 	default:
 		break;
+	}
+	if (is_machine_check(index)) {
+		*value = read_machine_check(index);
+		return true;
 	}
 	if (is_quiet(index) || read_by_maker(index, value))
 		return true;
@@ -179,7 +211,7 @@ static bool is_ignored(uint32_t index)
 	case MSR_AMD_DE_CFG:
 		return amd;
 	default:
-		return is_quiet(index);
+		return is_quiet(index) || is_machine_check(index);
 	}
 }
 
@@ -205,6 +237,8 @@ bool hv_wrmsr(struct hv_vcpu *v, uint32_t index, uint64_t value)
 			return false;
 		v->traps.tsc_aux = (uint32_t)value;
 		return true;
+	case MSR_MISC_FEATURES:
+		return value == 0; /* no feature of it is there to be switched on */
 	case MSR_HYPERCALL_PAGE:
 		return write_hypercall_page(v, value);
 	default:

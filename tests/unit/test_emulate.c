@@ -255,9 +255,17 @@ START_TEST(with_io_privilege_there_is_nothing_behind_the_ports)
 	v->regs.rdx = 0xcf8;
 	DO("\x66\xed"); /* in %dx, %ax */
 	ck_assert_uint_eq(v->regs.rax, 0x112233445566ffff);
-	DO("\xed"); /* in %dx, %eax */
-	ck_assert_uint_eq(v->regs.rax, 0xffffffff);
+	DO("\xed"); /* in %dx, %eax: the PCI address register is kept */
+	ck_assert_uint_eq(v->regs.rax, 0);
+	v->regs.rax = 0x80001234;
 	DO("\xef");
+	v->regs.rax = 0;
+	DO("\xed");
+	ck_assert_uint_eq(v->regs.rax, 0x80001234);
+	v->regs.rdx = 0xcfc;
+	DO("\xed");
+	ck_assert_uint_eq(v->regs.rax, 0xffffffff);
+	v->regs.rdx = 0xcf8;
 	/* Not for user code, unless the bitmap says so. */
 	to_user_mode();
 	PRIVILEGED("\xed");

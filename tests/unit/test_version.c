@@ -183,6 +183,24 @@ START_TEST(own_msrs_are_kept)
 }
 END_TEST
 
+START_TEST(machine_check_banks_are_there_and_silent)
+{
+	uint64_t value = 1;
+
+	ck_assert(hv_rdmsr(v, 0x179, &value));
+	ck_assert_uint_eq(value, 2);
+	ck_assert(hv_rdmsr(v, 0x404, &value));
+	ck_assert_uint_eq(value, UINT64_MAX);
+	ck_assert(hv_rdmsr(v, 0x408, &value));
+	ck_assert_uint_eq(value, 0);
+	ck_assert(hv_rdmsr(v, 0x401, &value));
+	ck_assert_uint_eq(value, 0);
+	ck_assert(hv_wrmsr(v, 0x401, 7));
+	ck_assert(hv_rdmsr(v, 0x401, &value));
+	ck_assert_uint_eq(value, 0);
+}
+END_TEST
+
 START_TEST(the_hypercall_msr_fills_a_page_of_the_guest)
 {
 	memset(fake_ptr(&g, FAKE_VA + 0x5000), 0, 4096);
@@ -220,7 +238,7 @@ START_TEST(what_is_not_told)
 }
 END_TEST
 
-static const uint32_t unknown_msrs[] = { 0x0,        0x48,       0x3a,       0x10a,
+static const uint32_t unknown_msrs[] = { 0x2,        0x48,       0x3a,       0x10a,
 	                                 0x122,      0x200,      0x2ff,      0x40000001,
 	                                 0xc0000081, 0xc0000082, 0xc0010117, 0xffffffff };
 
@@ -267,6 +285,7 @@ Suite *version_suite(void)
 	tcase_add_test(tc, the_time_leaf_tells_the_frequency_that_the_clock_uses);
 	tcase_add_test(tc, what_ring_3_cannot_use_is_hidden_and_the_rest_is_the_hosts);
 	tcase_add_test(tc, own_msrs_are_kept);
+	tcase_add_test(tc, machine_check_banks_are_there_and_silent);
 	tcase_add_test(tc, the_hypercall_msr_fills_a_page_of_the_guest);
 	suite_add_tcase(s, tc);
 
