@@ -250,6 +250,7 @@ static inline bool world_miss(struct world *w, unsigned i, const struct hv_exit 
 	if (r && (r->writable || !(e->error_code & 2)) &&
 	    (r->executable || !(e->error_code & 16))) {
 		w->nr_fills++;
+		r->miss = e->cr2 & ~(uint64_t)(HV_PAGE_SIZE - 1);
 		rc = w->machine.engine->fill(&w->vcpu[i], r);
 		HV_ASSERT(rc == 0);
 	} else {

@@ -38,7 +38,7 @@ int pe_probe(char *why, size_t why_len)
 	if (!(pe_xsave_mask() & XFEATURE_SSE))
 		return say(why, why_len,
 		           "the process engine needs XSAVE, which this processor or kernel lacks: "
-		           "use --engine kvm");
+		           "use another machine");
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
 		return say(why, why_len,
 		           "the process engine needs seccomp filters: use a kernel with "
@@ -88,8 +88,7 @@ int pe_check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len)
 	if (hi <= lo || lo >= PE_GUEST_END || hi > PE_GUEST_END) {
 		snprintf(why, why_len,
 		         "needs the addresses 0x%llx to 0x%llx, but the process engine has only "
-		         "those "
-		         "below 0x%llx; link it there, or use --engine kvm",
+		         "those below 0x%llx; link it there",
 		         (ull)lo, (ull)hi, (ull)PE_GUEST_END);
 		return -EINVAL;
 	}
@@ -98,7 +97,7 @@ int pe_check_range(uint64_t lo, uint64_t hi, char *why, size_t why_len)
 			continue;
 		snprintf(why, why_len,
 		         "needs the address 0x%llx, which this host lets no ordinary user map "
-		         "(vm.mmap_min_addr); link it at 0x%x or above, or use --engine kvm",
+		         "(vm.mmap_min_addr); link it at 0x%x or above, or run it as root",
 		         (ull)page, SAFE_LOW);
 		return -EPERM;
 	}
