@@ -493,6 +493,7 @@ START_TEST(a_forged_count_of_orders_never_hides_a_removal)
 		return;
 	for (unsigned i = 0; i < 300; i++) {
 		m.va = 0x20000000 + i * 8192;
+		m.miss = m.va;
 		hv_engine_process.fill(v, &m);
 		if (i == 150)
 			hv_engine_process.entry_changed(&w->domain, &c);
