@@ -146,7 +146,7 @@ START_TEST(no_vcpu_ever_reads_an_earlier_time)
 
 	for (unsigned i = 0; i < VCPUS; i++)
 		line[i] = c.line;
-	for (unsigned step = 0; step < 200000; step++) {
+	for (unsigned step = 0; step < 40000; step++) {
 		unsigned who = (unsigned)random_to(VCPUS);
 		uint64_t now;
 
@@ -294,6 +294,44 @@ START_TEST(the_second_copy_is_written_and_even)
 	ck_assert_uint_ne(t->version, 0);
 	ck_assert_uint_eq(t->version % 2, 0);
 	ck_assert_mem_eq(t, &v->info->time, sizeof(*t));
+}
+END_TEST
+
+START_TEST(without_a_usable_tsc_the_clock_is_the_hosts_to_the_nanosecond)
+{
+	uint64_t before, now, after;
+
+	g.m->clock.tsc_is_usable = false; /* as hv_time_machine_init() leaves it on such a host */
+	g.m->clock.line = (struct hv_time_line){ g.m->clock.boot_ns, 0, 0x80000000u, 1 };
+	g.m->clock.is_calibrated = true;
+	hv_time_update_vcpu(v);
+	ck_assert_uint_eq(v->info->time.tsc_to_system_mul, 0x80000000u);
+	ck_assert_int_eq(v->info->time.tsc_shift, 1);
+	before = hv_time_host_ns();
+	now = hv_time_vcpu_now(v);
+	after = hv_time_host_ns();
+	ck_assert_uint_ge(now, before - g.m->clock.boot_ns);
+	ck_assert_uint_le(now, after - g.m->clock.boot_ns);
+	/* And it is never refined. */
+	atomic_store(&v->is_up, true);
+	hv_time_service(v);
+	ck_assert_uint_eq(hv_vcpu_deadline(v), HV_TIME_NEVER);
+}
+END_TEST
+
+START_TEST(the_wall_clock_follows_the_host_and_not_every_jitter)
+{
+	struct shared_info *si = g.d->shared_info;
+	uint32_t version;
+
+	hv_time_update_wallclock(g.d);
+	version = si->wc_version;
+	for (unsigned i = 0; i < 100; i++)
+		hv_time_update_wallclock(g.d);
+	ck_assert_uint_eq(si->wc_version, version);
+	g.d->time.wallclock_offset_ns = -(int64_t)(10 * NS_PER_S);
+	hv_time_update_wallclock(g.d);
+	ck_assert_uint_eq(si->wc_version, version + 2);
 }
 END_TEST
 
@@ -447,6 +485,8 @@ Suite *time_suite(void)
 	tcase_add_test(tc, vcpu_time_info_agrees_with_the_hypervisors_clock);
 	tcase_add_test(tc, the_wall_clock_is_the_hosts);
 	tcase_add_test(tc, the_second_copy_is_written_and_even);
+	tcase_add_test(tc, without_a_usable_tsc_the_clock_is_the_hosts_to_the_nanosecond);
+	tcase_add_test(tc, the_wall_clock_follows_the_host_and_not_every_jitter);
 	tcase_add_test(tc, a_singleshot_timer_fires_once_and_not_early);
 	tcase_add_loop_test(tc, a_timer_in_the_past_fires_at_once, 0, ARRAY_LEN(past));
 	tcase_add_test(tc, zero_stops_the_timer);
