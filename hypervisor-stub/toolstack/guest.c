@@ -32,6 +32,16 @@ static void choose_name(struct guest *g)
 	}
 }
 
+static ssize_t to_outlet(void *arg, const void *bytes, size_t len)
+{
+	return outlet_try(arg, bytes, len);
+}
+
+void guest_set_sink(struct guest *g, const struct guest_sink *sink)
+{
+	g->sink = *sink;
+}
+
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
                size_t why_len)
 {
@@ -39,7 +49,7 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 
 	memset(g, 0, sizeof(*g));
 	g->config = config;
-	g->outlet = outlet;
+	g->sink = (struct guest_sink){ to_outlet, NULL, outlet };
 	choose_name(g);
 	rc = file_read(&g->kernel, "kernel", config->kernel, MAX_KERNEL, why, why_len);
 	if (rc)
@@ -102,7 +112,7 @@ static void on_console_event(void *arg)
 {
 	struct guest *g = arg;
 
-	if (consback_run(g->console))
+	if (guest_output(g))
 		tell(g, GUEST_OUTPUT);
 	if (atomic_load(&g->input_waits))
 		tell(g, GUEST_INPUT_ROOM);
@@ -139,14 +149,14 @@ static void complain(void *arg, const char *line)
 	hv_log(g->d, "%s", line);
 }
 
-static ssize_t to_outlet(void *arg, const void *bytes, size_t len)
-{
-	return outlet_try(arg, bytes, len);
-}
-
 bool guest_output(struct guest *g)
 {
-	return consback_run(g->console);
+	bool waits = consback_run(g->console);
+
+	/* An unfinished line is shown when nobody will finish it. */
+	if (g->sink.flush && g->sink.flush(g->sink.arg, !waits && g->d->end_told))
+		waits = true;
+	return waits;
 }
 
 size_t guest_type(struct guest *g, const void *bytes, size_t len)
@@ -212,7 +222,8 @@ static int connect_console(struct guest *g)
 {
 	struct be_host host = { .notify = notify_console, .complain = complain, .arg = g };
 
-	g->console = consback_open(page_of(g, g->built.console_mfn), &host, to_outlet, g->outlet);
+	g->console = consback_open(page_of(g, g->built.console_mfn), &host, g->sink.put,
+	                           g->sink.arg);
 	return g->console ? 0 : -ENOMEM;
 }
 
@@ -224,7 +235,7 @@ static int connect_store(struct guest *g)
 		.name = g->name,
 		.memory_kib = kib,
 		.max_memory_kib = g->d->mem.max_pages * (HV_PAGE_SIZE / 1024),
-		.nr_vcpus = g->d->nr_vcpus,
+		.nr_vcpus = g->config->vcpus,
 		.max_vcpus = g->d->nr_vcpus,
 		.store_mfn = g->built.store_mfn.n,
 		.console_mfn = g->built.console_mfn.n,
@@ -296,7 +307,8 @@ int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, c
 	struct hv_domain_config dc = {
 		.name = g->name,
 		.nr_pages = g->config->memory >> HV_PAGE_SHIFT,
-		.nr_vcpus = g->config->vcpus,
+		.max_pages = g->config->max_memory >> HV_PAGE_SHIFT,
+		.nr_vcpus = g->config->max_vcpus ? g->config->max_vcpus : g->config->vcpus,
 	};
 	int rc = hv_domain_create(m, &dc, &g->d);
 
@@ -306,11 +318,14 @@ int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, c
 			why, why_len, rc,
 			"%s: no domain of %llu MiB and %u vCPUs can be made here: %s; give it "
 			"less or free some memory",
-			g->name, (unsigned long long)(g->config->memory >> 20), g->config->vcpus,
+			g->name, (unsigned long long)(g->config->memory >> 20), dc.nr_vcpus,
 			strerror(-rc));
 	}
 	g->store = store;
-	make_uuid(g->d->uuid);
+	if (g->config->has_uuid)
+		memcpy(g->d->uuid, g->config->uuid, sizeof(g->d->uuid));
+	else
+		make_uuid(g->d->uuid);
 	g->d->on_end = on_end;
 	g->d->on_end_arg = g;
 	atomic_store(&g->news, 0);

@@ -24,6 +24,14 @@ enum {
 	GUEST_INPUT_ROOM = 4, /* the guest took input that had no room before */
 };
 
+/* Where a console's output goes. */
+struct guest_sink {
+	consback_sink_fn *put;
+	/* Moves on what put() took and holds back; true: something waits. NULL: it never does. */
+	bool (*flush)(void *arg, bool at_end);
+	void *arg;
+};
+
 struct guest {
 	const struct guest_config *config;
 	char name[64];
@@ -32,7 +40,7 @@ struct guest {
 	struct hv_domain *d; /* NULL while there is none */
 	struct hv_built built;
 	struct consback *console;
-	struct outlet *outlet;
+	struct guest_sink sink;
 	struct xs_store *store; /* the machine's */
 	struct xs_conn *store_conn;
 	evtchn_port_t console_port, store_port;
@@ -43,10 +51,12 @@ struct guest {
 	atomic_bool input_waits; /* the main thread wants to hear of room */
 };
 
-/* Reads the files. Returns 0 or a negative errno with a sentence in why. */
+/* Reads the files; output goes to the outlet. Returns 0 or a negative errno with a sentence in why. */
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
                size_t why_len);
 void guest_unload(struct guest *g);
+/* Output goes there from the next guest_build() on. */
+void guest_set_sink(struct guest *g, const struct guest_sink *sink);
 
 /* The domain, built but not running. Returns 0 or a negative errno with a sentence in why. */
 int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, char *why,
@@ -58,7 +68,7 @@ void guest_destroy(struct guest *g);
 
 /* What has happened since the last call: GUEST_*. */
 unsigned guest_news(struct guest *g);
-/* Passes output on; true when some must wait for room in the outlet. */
+/* Passes output on; true when some must wait for room where it goes. */
 bool guest_output(struct guest *g);
 /* Types bytes; returns how many found room. When not all did, GUEST_INPUT_ROOM follows. */
 size_t guest_type(struct guest *g, const void *bytes, size_t len);

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define LOOP_MAX_WATCHERS 64
+#define LOOP_MAX_WATCHERS 128
 
 typedef void loop_fn(void *arg, short revents);
 

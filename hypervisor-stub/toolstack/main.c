@@ -9,6 +9,7 @@
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
+#include "hypervisor-stub/toolstack/verbs.h"
 
 /* Help and version: what could not be written was not given. */
 static int printed(void)
@@ -36,6 +37,8 @@ int main(int argc, char **argv)
 	case VERB_VERSION:
 		puts("paravane " PARAVANE_VERSION);
 		return printed();
+	case VERB_ASK:
+		return verbs_run(argc, argv);
 	case VERB_RUN:
 		return run_machine(&o);
 	}

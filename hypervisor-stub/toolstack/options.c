@@ -10,10 +10,12 @@
 #include "abi/xen.h"
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/options.h"
+#include "hypervisor-stub/toolstack/verbs.h"
 
-#define DEFAULT_MEMORY  (UINT64_C(128) << 20)
-#define MAX_MEMORY      (UINT64_C(1) << 40)
-#define MAX_TIMEOUT_SEC 1e9
+#define DEFAULT_MEMORY   (UINT64_C(128) << 20)
+#define MAX_MEMORY       (UINT64_C(1) << 40)
+#define MAX_TIMEOUT_SEC  1e9
+#define DEFAULT_GRACE_NS UINT64_C(10000000000)
 
 struct parse {
 	struct options *o;
@@ -73,6 +75,7 @@ static int set_memory(struct parse *p, const char *text)
 	if (bytes < HV_PAGE_SIZE || bytes > MAX_MEMORY)
 		return refuse(p, "--memory: %s is out of range; give 1M to 1T", text);
 	p->o->guest.memory = bytes & ~(uint64_t)(HV_PAGE_SIZE - 1);
+	p->o->given |= GIVEN_MEMORY;
 	return 0;
 }
 
@@ -83,12 +86,14 @@ static int set_cmdline(struct parse *p, const char *text)
 		              "--cmdline: the text has %zu bytes; a guest can be given %d at most",
 		              strlen(text), MAX_GUEST_CMDLINE - 1);
 	p->o->guest.cmdline = text;
+	p->o->given |= GIVEN_CMDLINE;
 	return 0;
 }
 
 static int set_ramdisk(struct parse *p, const char *text)
 {
 	p->o->guest.ramdisk = text;
+	p->o->given |= GIVEN_RAMDISK;
 	return 0;
 }
 
@@ -98,20 +103,35 @@ static int set_engine(struct parse *p, const char *text)
 	return 0;
 }
 
-static int set_timeout(struct parse *p, const char *text)
+/* A number of seconds as nanoseconds; false when it is none. */
+static bool read_seconds(const char *text, uint64_t *ns)
 {
 	char *end;
 	double seconds;
 
 	if ((text[0] < '0' || text[0] > '9') && text[0] != '.')
-		return refuse(p, "--timeout: '%s' is no number of seconds; write 10 or 0.5", text);
+		return false;
 	seconds = strtod(text, &end);
-	if (*end || !(seconds > 0) || seconds > MAX_TIMEOUT_SEC)
+	if (*end || !(seconds >= 0) || seconds > MAX_TIMEOUT_SEC)
+		return false;
+	*ns = (uint64_t)(seconds * 1e9);
+	if (*ns == 0 && seconds > 0)
+		*ns = 1;
+	return true;
+}
+
+static int set_timeout(struct parse *p, const char *text)
+{
+	if (!read_seconds(text, &p->o->timeout_ns) || !p->o->timeout_ns)
 		return refuse(p, "--timeout: '%s' is no number of seconds above 0; write 10 or 0.5",
 		              text);
-	p->o->timeout_ns = (uint64_t)(seconds * 1e9);
-	if (p->o->timeout_ns == 0)
-		p->o->timeout_ns = 1;
+	return 0;
+}
+
+static int set_grace(struct parse *p, const char *text)
+{
+	if (!read_seconds(text, &p->o->grace_ns))
+		return refuse(p, "--grace: '%s' is no number of seconds; write 30 or 0", text);
 	return 0;
 }
 
@@ -129,27 +149,62 @@ static int set_stats(struct parse *p, const char *text)
 	return 0;
 }
 
-static int set_vcpus(struct parse *p, const char *text)
+/* A number from 1 to max for an option, which is called by its name in the sentence. */
+static int read_number(struct parse *p, const char *option, const char *text, unsigned max,
+                       unsigned *out)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > HV_MAX_VCPUS)
-		return refuse(p, "--vcpus: '%s' is out of range; give 1 to %d", text, HV_MAX_VCPUS);
-	p->o->guest.vcpus = (unsigned)n;
+	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > max)
+		return refuse(p, "%s: '%s' is out of range; give 1 to %u", option, text, max);
+	*out = (unsigned)n;
+	return 0;
+}
+
+static int set_vcpus(struct parse *p, const char *text)
+{
+	p->o->given |= GIVEN_VCPUS;
+	return read_number(p, "--vcpus", text, HV_MAX_VCPUS, &p->o->guest.vcpus);
+}
+
+static int set_max_vcpus(struct parse *p, const char *text)
+{
+	p->o->given |= GIVEN_MAX_VCPUS;
+	return read_number(p, "--maxvcpus", text, HV_MAX_VCPUS, &p->o->guest.max_vcpus);
+}
+
+bool options_is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= OPTIONS_NAME_MAX && strspn(text, OPTIONS_NAME_CHARS) == len;
+}
+
+/* A name for an option, which is called by its name in the sentence. */
+static int read_name(struct parse *p, const char *option, const char *text, const char **out)
+{
+	if (!options_is_name(text))
+		return refuse(p, "%s: '%s' cannot be a name; use 1 to 63 of a-z A-Z 0-9 - _ . : +",
+		              option, text);
+	*out = text;
 	return 0;
 }
 
 static int set_name(struct parse *p, const char *text)
 {
-	size_t len = strlen(text);
+	p->o->given |= GIVEN_NAME;
+	return read_name(p, "--name", text, &p->o->guest.name);
+}
 
-	if (len == 0 || len > 63 || strspn(text, OPTIONS_NAME_CHARS) != len)
-		return refuse(p,
-		              "--name: '%s' cannot be a name; use 1 to 63 of a-z A-Z 0-9 - _ . : +",
-		              text);
-	p->o->guest.name = text;
-	return 0;
+static int set_machine(struct parse *p, const char *text)
+{
+	return read_name(p, "--machine", text, &p->o->machine);
+}
+
+static int set_console(struct parse *p, const char *text)
+{
+	return read_name(p, "--console", text, &p->o->console);
 }
 
 static int set_on_reboot(struct parse *p, const char *text)
@@ -157,6 +212,7 @@ static int set_on_reboot(struct parse *p, const char *text)
 	if (strcmp(text, "restart") && strcmp(text, "exit"))
 		return refuse(p, "--on-reboot: '%s' is unknown; give restart or exit", text);
 	p->o->guest.restart_on_reboot = text[0] == 'r';
+	p->o->given |= GIVEN_ON_REBOOT;
 	return 0;
 }
 
@@ -175,9 +231,17 @@ static const struct option_row {
 	{ "--cmdline", HAS_VALUE, "TEXT", set_cmdline, "the kernel's command line" },
 	{ "--ramdisk", HAS_VALUE, "FILE", set_ramdisk, "a file to be loaded behind the kernel" },
 	{ "--vcpus", HAS_VALUE, "N", set_vcpus, "number of virtual processors, 1 to 32 (1)" },
+	{ "--maxvcpus", HAS_VALUE, "N", set_max_vcpus,
+	  "as many can be brought up later (--vcpus)" },
 	{ "--name", HAS_VALUE, "NAME", set_name, "name of the guest (that of the kernel's file)" },
+	{ "--machine", HAS_VALUE, "NAME", set_machine,
+	  "name of the machine (that of its first guest)" },
+	{ "--console", HAS_VALUE, "NAME", set_console,
+	  "of several guests, the one that has the terminal" },
 	{ "--engine", HAS_VALUE, "NAME", set_engine, "what runs guest code: process (process)" },
 	{ "--timeout", HAS_VALUE, "SECONDS", set_timeout, "end the machine after that time" },
+	{ "--grace", HAS_VALUE, "SECONDS", set_grace,
+	  "after SIGTERM, for guests to shut down (10)" },
 	{ "--on-reboot", HAS_VALUE, "WHAT", set_on_reboot, "restart or exit (exit)" },
 	{ "--trace", MAY_HAVE_VALUE, "FILE", set_trace,
 	  "print every hypercall, to standard error or FILE" },
@@ -217,35 +281,71 @@ static int one_option(struct parse *p, int argc, char *const *argv, int *i)
 	return row->set(p, value);
 }
 
+bool options_is_config(const char *file)
+{
+	size_t len = strlen(file);
+
+	return len > 4 && !strcmp(file + len - 4, ".cfg");
+}
+
+static int add_file(struct parse *p, const char *file)
+{
+	struct options *o = p->o;
+
+	if (o->nr_files == OPTIONS_MAX_DOMAINS)
+		return refuse(p, "run: more than %d files; a machine has %d domains at most",
+		              OPTIONS_MAX_DOMAINS, OPTIONS_MAX_DOMAINS);
+	o->files[o->nr_files++] = file;
+	return 0;
+}
+
+/* What the files are, and whether the options fit their number. */
+static int check_files(struct parse *p)
+{
+	struct options *o = p->o;
+
+	if (!o->nr_files || !*o->files[0])
+		return refuse(p, "run: no kernel given; write paravane run KERNEL");
+	for (unsigned i = 0; i < o->nr_files; i++) {
+		if (options_is_config(o->files[i]))
+			continue;
+		if (o->guest.kernel)
+			return refuse(p,
+			              "run: two kernels, '%s' and '%s'; give one, or a "
+			              "configuration file (.cfg) for each",
+			              o->guest.kernel, o->files[i]);
+		o->guest.kernel = o->files[i];
+	}
+	if (o->guest.kernel && o->nr_files > 1)
+		return refuse(p,
+		              "run: '%s' is a kernel among configuration files; write a .cfg file "
+		              "for it, too",
+		              o->guest.kernel);
+	if (o->nr_files > 1 && o->given)
+		return refuse(p, "run: of several guests, memory, names and the like are said in "
+		                 "their configuration files; leave those options out");
+	return 0;
+}
+
 static int parse_run(struct parse *p, int argc, char *const *argv)
 {
 	bool options_over = false;
-	int rc;
+	int rc = 0;
 
 	p->o->verb = VERB_RUN;
-	for (int i = 0; i < argc; i++) {
+	for (int i = 0; i < argc && !rc; i++) {
 		if (!options_over && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) {
 			p->o->verb = VERB_RUN_HELP;
 			return 0;
 		}
-		if (!options_over && !strcmp(argv[i], "--")) {
+		if (!options_over && !strcmp(argv[i], "--"))
 			options_over = true;
-			continue;
-		}
-		if (!options_over && argv[i][0] == '-' && argv[i][1]) {
+		else if (!options_over && argv[i][0] == '-' && argv[i][1])
 			rc = one_option(p, argc, argv, &i);
-			if (rc)
-				return rc;
-			continue;
-		}
-		if (p->o->guest.kernel)
-			return refuse(p, "run: two kernels, '%s' and '%s'; give one",
-			              p->o->guest.kernel, argv[i]);
-		p->o->guest.kernel = argv[i];
+		else
+			rc = add_file(p, argv[i]);
 	}
-	if (!p->o->guest.kernel || !*p->o->guest.kernel)
-		return refuse(p, "run: no kernel given; write paravane run KERNEL");
-	return 0;
+	return rc ? rc : check_files(p);
 }
 
 int options_parse(struct options *o, int argc, char *const *argv, char *why, size_t why_len)
@@ -255,12 +355,17 @@ int options_parse(struct options *o, int argc, char *const *argv, char *why, siz
 	*o = (struct options){
 		.verb = VERB_HELP,
 		.engine = "process",
+		.grace_ns = DEFAULT_GRACE_NS,
 		.guest = { .memory = DEFAULT_MEMORY, .vcpus = 1 },
 	};
 	if (argc < 2)
 		return refuse(&p, "no command given; see paravane --help");
 	if (!strcmp(argv[1], "run"))
 		return parse_run(&p, argc - 2, argv + 2);
+	if (verbs_knows(argv[1])) {
+		o->verb = VERB_ASK;
+		return 0;
+	}
 	if (strcmp(argv[1], "--help") && strcmp(argv[1], "-h") && strcmp(argv[1], "--version"))
 		return refuse(&p, "unknown command '%s'; see paravane --help", argv[1]);
 	if (argc > 2)
@@ -276,7 +381,10 @@ void options_help(FILE *out)
 	fputs("paravane - runs paravirtualized (Xen PV) kernels as ordinary Linux processes\n"
 	      "\n"
 	      "  paravane run KERNEL [OPTIONS]   run a kernel; see paravane run --help\n"
-	      "  paravane --help                 this text\n"
+	      "  paravane run FILE.cfg...        run a machine of several, as xl's files say\n",
+	      out);
+	verbs_help(out);
+	fputs("  paravane --help                 this text\n"
 	      "  paravane --version              the version\n"
 	      "\n"
 	      "More is in the manual page paravane(1).\n",
@@ -297,7 +405,9 @@ void options_run_help(FILE *out)
 {
 	char left[32];
 
-	fputs("paravane run KERNEL [OPTIONS] - run a kernel, its console on this terminal\n\n",
+	fputs("paravane run KERNEL [OPTIONS] - run a kernel, its console on this terminal\n"
+	      "paravane run FILE.cfg... [OPTIONS] - run what configuration files in xl's syntax "
+	      "say\n\n",
 	      out);
 	for (size_t i = 0; i < NR_ROWS; i++) {
 		const struct option_row *r = &rows[i];

@@ -10,9 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum verb { VERB_HELP, VERB_RUN_HELP, VERB_VERSION, VERB_RUN };
+/* VERB_ASK: a question to a machine that runs; verbs.h reads its words. */
+enum verb { VERB_HELP, VERB_RUN_HELP, VERB_VERSION, VERB_RUN, VERB_ASK };
+
+/* No more domains than these in one machine. */
+#define OPTIONS_MAX_DOMAINS 32
 
 /* As xl: what a name may be made of, so that it can stand in paths and on command lines. */
+#define OPTIONS_NAME_MAX   63
 #define OPTIONS_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+"
 
 /* What one domain is made of and what becomes of it. Strings belong to whoever filled it. */
@@ -22,13 +27,38 @@ struct guest_config {
 	const char *ramdisk; /* NULL: none */
 	const char *cmdline; /* NULL: empty */
 	uint64_t memory;     /* bytes, a multiple of 4 KiB */
-	unsigned vcpus;
-	bool restart_on_reboot;
+	uint64_t max_memory; /* it may grow to this; 0: memory */
+	unsigned vcpus;      /* online at the start */
+	unsigned max_vcpus;  /* possible ones; 0: vcpus */
+	unsigned cpu_weight; /* as xl: 256 is the usual one; 0: not given */
+	unsigned cpu_cap;    /* percent of one processor, all vCPUs together; 0: none */
+	bool restart_on_reboot, restart_on_poweroff, restart_on_crash;
+	bool has_uuid;
+	uint8_t uuid[16];
+};
+
+/* Which options of one domain were given: they override what a configuration file says. */
+enum {
+	GIVEN_MEMORY = 1,
+	GIVEN_CMDLINE = 2,
+	GIVEN_RAMDISK = 4,
+	GIVEN_VCPUS = 8,
+	GIVEN_NAME = 16,
+	GIVEN_ON_REBOOT = 32,
+	GIVEN_MAX_VCPUS = 64,
+	GIVEN_CPU_WEIGHT = 128,
+	GIVEN_CPU_CAP = 256,
 };
 
 struct options {
 	enum verb verb;
-	struct guest_config guest;
+	const char *files[OPTIONS_MAX_DOMAINS]; /* one kernel, or configuration files */
+	unsigned nr_files;
+	struct guest_config guest; /* kernel: the one kernel, or NULL */
+	unsigned given;            /* GIVEN_* */
+	const char *machine;       /* NULL: from the first domain's name */
+	const char *console;       /* the domain that has the terminal; NULL: not said */
+	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
 	const char *engine;
 	uint64_t timeout_ns; /* 0: none */
 	bool trace, stats;
@@ -47,6 +77,11 @@ int options_parse(struct options *o, int argc, char *const *argv, char *why, siz
 
 void options_help(FILE *out);
 void options_run_help(FILE *out);
+
+/* Whether a file is meant as a configuration file: its name ends in .cfg. */
+bool options_is_config(const char *file);
+/* Whether a text can be a domain's or a machine's name. */
+bool options_is_name(const char *text);
 
 /* Bytes from "64M", "1G", "4096K", "65536B"; a plain number is MiB, as for xl. False when it is none. */
 bool options_size(const char *text, uint64_t *bytes);

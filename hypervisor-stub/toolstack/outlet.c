@@ -113,15 +113,14 @@ ssize_t outlet_try(struct outlet *o, const void *bytes, size_t len)
 	return n;
 }
 
-/* Waits for room; false when nobody may wait any longer. */
-static bool wait_for_room(struct outlet *o)
+bool outlet_wait(struct outlet *o, int ms)
 {
 	struct pollfd p[2] = {
 		{ .fd = o->fd, .events = POLLOUT },
 		{ .fd = o->stop_fd, .events = POLLIN },
 	};
 
-	while (poll(p, 2, -1) < 0 && errno == EINTR)
+	while (poll(p, 2, ms) < 0 && errno == EINTR)
 		;
 	return !p[1].revents;
 }
@@ -137,7 +136,7 @@ void outlet_put(struct outlet *o, const void *bytes, size_t len)
 			return;
 		at += n;
 		len -= (size_t)n;
-		if (!wait_for_room(o)) {
+		if (!outlet_wait(o, -1)) {
 			pthread_mutex_lock(&o->lock);
 			o->lost += len;
 			pthread_mutex_unlock(&o->lock);

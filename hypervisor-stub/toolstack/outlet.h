@@ -35,6 +35,8 @@ void outlet_close(struct outlet *o);
 ssize_t outlet_try(struct outlet *o, const void *bytes, size_t len);
 /* Gives away everything, waiting as long as it takes or until outlet_stop(). Any thread. */
 void outlet_put(struct outlet *o, const void *bytes, size_t len);
+/* Waits for room, at most ms (-1: no limit); false when nobody may wait any longer. Any thread. */
+bool outlet_wait(struct outlet *o, int ms);
 /* From now on nobody waits; what then finds no room is lost. Any thread, also a signal handler. */
 void outlet_stop(struct outlet *o);
 /* Why it takes nothing any more: an errno, or 0. */

@@ -16,7 +16,11 @@ enum {
 	STATUS_WATCHDOG = 15,    /* the guest's watchdog expired */
 	STATUS_OUTPUT_LOST = 16, /* the guest powered off, but its output had nowhere to go */
 	STATUS_KEYBOARD = 17,    /* Ctrl-] was typed */
+	STATUS_DESTROYED = 18,   /* a domain was ended by `paravane destroy` */
 	STATUS_SIGNAL = 128,
 };
+
+/* What the verbs that ask a running machine exit with, beside 0 and STATUS_USAGE. */
+enum { STATUS_REFUSED = 1 /* the machine answered that it cannot do that */ };
 
 #endif

@@ -43,6 +43,36 @@ START_TEST(a_kernel_alone_gets_the_defaults)
 	ck_assert_ptr_null(o.guest.ramdisk);
 	ck_assert(!o.guest.restart_on_reboot && !o.trace && !o.stats);
 	ck_assert_uint_eq(o.timeout_ns, 0);
+	ck_assert_uint_eq(o.given, 0);
+	ck_assert_uint_eq(o.nr_files, 1);
+	ck_assert_uint_eq(o.grace_ns, 10000000000);
+	ck_assert_ptr_null(o.machine);
+	ck_assert_ptr_null(o.console);
+}
+END_TEST
+
+START_TEST(several_configuration_files_make_one_machine)
+{
+	ck_assert_int_eq(parse("run a.cfg --machine m b.cfg --console b --grace 0"), 0);
+	ck_assert_uint_eq(o.nr_files, 2);
+	ck_assert_str_eq(o.files[0], "a.cfg");
+	ck_assert_str_eq(o.files[1], "b.cfg");
+	ck_assert_ptr_null(o.guest.kernel);
+	ck_assert_str_eq(o.machine, "m");
+	ck_assert_str_eq(o.console, "b");
+	ck_assert_uint_eq(o.grace_ns, 0);
+	ck_assert_int_eq(parse("run a.cfg --memory 1G --vcpus 2 --maxvcpus 4"), 0);
+	ck_assert_uint_eq(o.given, GIVEN_MEMORY | GIVEN_VCPUS | GIVEN_MAX_VCPUS);
+	ck_assert_uint_eq(o.guest.max_vcpus, 4);
+}
+END_TEST
+
+START_TEST(other_verbs_are_left_to_those_who_know_them)
+{
+	ck_assert_int_eq(parse("list -m x"), 0);
+	ck_assert_int_eq(o.verb, VERB_ASK);
+	ck_assert_int_eq(parse("xenstore --help"), 0);
+	ck_assert_int_eq(o.verb, VERB_ASK);
 }
 END_TEST
 
@@ -141,6 +171,15 @@ static const struct {
 	{ "run", "no kernel given" },
 	{ "run ''", "no kernel given" },
 	{ "run a b", "two kernels, 'a' and 'b'" },
+	{ "run a.cfg b", "'b' is a kernel among" },
+	{ "run a.cfg b.cfg --memory 1G", "leave those options out" },
+	{ "run a.cfg b.cfg --name x", "leave those options out" },
+	{ "run .cfg .cfg", "two kernels" },
+	{ "run a --machine x/y", "cannot be a name" },
+	{ "run a --console ''", "--console needs a value" },
+	{ "run a --grace -1", "no number of seconds" },
+	{ "run a --grace 1m", "no number of seconds" },
+	{ "run a --maxvcpus 33", "give 1 to 32" },
 	{ "run a --colour", "unknown option '--colour'" },
 	{ "run a -m", "unknown option '-m'" },
 	{ "run a --mem 1", "unknown option '--mem'" },
@@ -190,6 +229,19 @@ END_TEST
 
 /* ---- hostile ---- */
 
+START_TEST(more_files_than_domains_are_refused)
+{
+	char *argv[OPTIONS_MAX_DOMAINS + 3] = { (char *)"paravane", (char *)"run" };
+
+	for (unsigned i = 0; i <= OPTIONS_MAX_DOMAINS; i++)
+		argv[2 + i] = (char *)"a.cfg";
+	ck_assert_int_eq(options_parse(&o, OPTIONS_MAX_DOMAINS + 2, argv, why, sizeof(why)), 0);
+	ck_assert_int_eq(options_parse(&o, OPTIONS_MAX_DOMAINS + 3, argv, why, sizeof(why)),
+	                 -EINVAL);
+	ck_assert_msg(strstr(why, "32 domains at most"), "%s", why);
+}
+END_TEST
+
 START_TEST(words_longer_than_a_sentence_are_cut)
 {
 	char *text = malloc(100000), *argv[] = { (char *)"paravane", (char *)"run", text };
@@ -211,6 +263,8 @@ Suite *options_suite(void)
 
 	tcase_add_test(normal, a_kernel_alone_gets_the_defaults);
 	tcase_add_test(normal, every_option_is_heeded_wherever_it_stands);
+	tcase_add_test(normal, several_configuration_files_make_one_machine);
+	tcase_add_test(normal, other_verbs_are_left_to_those_who_know_them);
 	tcase_add_test(normal, trace_takes_its_file_only_with_an_equals_sign);
 	tcase_add_test(normal, after_two_dashes_everything_is_a_name);
 	tcase_add_test(normal, help_and_version_are_commands);
@@ -221,6 +275,7 @@ Suite *options_suite(void)
 	tcase_add_test(limits, a_command_line_fits_a_guest_or_is_refused);
 	suite_add_tcase(s, limits);
 
+	tcase_add_test(hostile, more_files_than_domains_are_refused);
 	tcase_add_test(hostile, words_longer_than_a_sentence_are_cut);
 	suite_add_tcase(s, hostile);
 	return s;

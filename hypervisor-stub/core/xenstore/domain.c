@@ -224,6 +224,28 @@ void xs_guest_event(void *arg)
 	xs_unlock(s);
 }
 
+/* Whether a watch's path is path, or a folder above it. */
+static bool covers(const char *watched, const char *path)
+{
+	size_t len = strlen(watched);
+
+	return !strncmp(watched, path, len) && (!path[len] || path[len] == '/' || len == 1);
+}
+
+bool xs_domain_watches(struct xs_store *s, domid_t domid, const char *path)
+{
+	const struct xs_domain *d;
+	const struct xs_watch *w;
+	bool found = false;
+
+	xs_lock(s);
+	d = xs_domain_find(s, domid);
+	for (w = d && d->conn ? d->conn->watches : NULL; w && !found; w = w->next)
+		found = covers(w->path, path);
+	xs_unlock(s);
+	return found;
+}
+
 void xs_domain_shutdown(struct xs_store *s, domid_t domid)
 {
 	struct xs_domain *d;

@@ -82,6 +82,12 @@ int xs_introduce(struct xs_store *s, domid_t domid, void *page, void (*notify)(v
  */
 void xs_guest_event(void *conn);
 
+/*
+ * Whether the domain itself watches path (absolute) or something above it: whether it would be told
+ * of a change there.
+ */
+bool xs_domain_watches(struct xs_store *s, domid_t domid, const char *path);
+
 /* The domain has shut down or crashed but still exists: fires @releaseDomain, once. */
 void xs_domain_shutdown(struct xs_store *s, domid_t domid);
 

@@ -8,6 +8,8 @@
  *   emergency=N   N numbered lines through console_io
  *   echo          gives back what is typed, upper case, until a line that is "end"
  *   sleep=MS      blocks that long
+ *   orderly       blocks until control/shutdown is written, says what, and powers off
+ *   deaf          watches control/shutdown like that, but never does anything
  *   idle, spin    blocks, or runs, for ever
  *   ramdisk       says its length and the sum of its bytes
  *   facts         says memory, command line, ports
@@ -24,6 +26,7 @@
 #include "pvops/p2m.h"
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
+#include "pvops/xs.h"
 
 #define NOWHERE 0x7654321000ul
 
@@ -129,6 +132,44 @@ static void spoil_ring(const struct pv_boot *boot)
 	ring->out_prod -= 100000;
 }
 
+/* ---- asked to end ---- */
+
+static struct pv_waitq asked_q;
+static volatile unsigned int asked;
+
+static void on_asked(struct pv_xs_watch *w, const char *path)
+{
+	(void)w;
+	(void)path;
+	asked = asked + 1;
+	pv_wake(&asked_q);
+}
+
+static bool is_asked(void *seen)
+{
+	return asked != *(unsigned int *)seen;
+}
+
+static void wait_for_shutdown(const struct pv_boot *boot, bool heeds_it)
+{
+	static struct pv_xs_watch w = { .fn = on_asked };
+	unsigned int seen = 0;
+	char what[64] = "";
+
+	if (pv_xs_init(boot->start) || pv_xs_watch(&w, "control/shutdown"))
+		pv_panic("actor: no store");
+	pv_log("waiting for a shutdown\n");
+	while (!heeds_it || !what[0]) {
+		pv_wait(&asked_q, is_asked, &seen, 0);
+		seen = asked;
+		if (pv_xs_read(PV_XS_NO_TX, "control", "shutdown", what, sizeof(what), NULL))
+			what[0] = 0;
+	}
+	pv_xs_write(PV_XS_NO_TX, "control", "shutdown", "", 0);
+	pv_log("asked to %s\n", what);
+	pv_shutdown(SHUTDOWN_poweroff);
+}
+
 /* ---- ends ---- */
 
 __attribute__((noipa)) static unsigned long read_nowhere(unsigned long *where)
@@ -179,6 +220,10 @@ static void act_plain(const char *word, size_t len, const struct pv_boot *boot)
 	else if (is(word, len, "idle"))
 		for (;;)
 			sleep_ms(1000000000);
+	else if (is(word, len, "orderly"))
+		wait_for_shutdown(boot, true);
+	else if (is(word, len, "deaf"))
+		wait_for_shutdown(boot, false);
 	else if (is(word, len, "spin"))
 		for (;;)
 			__asm__ volatile("pause");
