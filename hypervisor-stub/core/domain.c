@@ -365,6 +365,8 @@ void hv_domain_end(struct hv_domain *d, struct hv_vcpu *v, int reason, const cha
 
 	if (atomic_exchange(&d->end_claimed, true))
 		return;
+	/* As soon as the vCPUs have left, somebody may destroy the domain: not before we are through. */
+	atomic_fetch_add(&d->refs, 1);
 	fill_end(d, v, reason);
 	if (fmt) {
 		va_start(ap, fmt);
@@ -379,6 +381,7 @@ void hv_domain_end(struct hv_domain *d, struct hv_vcpu *v, int reason, const cha
 	/* With threads the last of them tells; a caller that holds a lock has at least its own. */
 	if (!atomic_load(&d->was_started))
 		tell_end(d);
+	hv_domain_put(d);
 }
 
 void hv_domain_destroy(struct hv_domain *d)

@@ -8,6 +8,7 @@
  * the lower domid first (hv_domains_lock()).
  *   3. machine->evtchn_lock    all event-channel bindings of the machine; short, a leaf but for 4
  *   4. vcpu->wake_lock         only what a sleeping vCPU waits for; a leaf
+ *   5. machine->clock.lock     the line from TSC to system time; a leaf
  * The hypercall dispatcher takes the caller's domain lock around a handler unless the table says
  * that the handler does it itself. Nobody sleeps, writes to a console or runs guest code with a
  * lock held.

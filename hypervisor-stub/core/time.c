@@ -28,13 +28,14 @@
 #include "hypervisor-stub/core/hv.h"
 #include "hypervisor-stub/core/hypercall.h"
 
-#define NS_PER_S          UINT64_C(1000000000)
-#define CALIBRATE_MIN_NS  300000
-#define TIGHT_TICKS       2000
-#define REFINE_STEADY_NS  (30 * NS_PER_S)
-#define SLOWER_MAX_SHIFT  13 /* a line that is ahead runs slower by at most 1/8192 */
-#define TIMER_FAR_NS      (UINT64_C(1) << 50)
-#define TIMER_FAR_INSTEAD (100 * UINT64_C(1000000))
+#define NS_PER_S            UINT64_C(1000000000)
+#define CALIBRATE_MIN_NS    300000
+#define TIGHT_TICKS         2000
+#define REFINE_STEADY_NS    (30 * NS_PER_S)
+#define SLOWER_MAX_SHIFT    13 /* a line that is ahead runs slower by at most 1/8192 */
+#define WALLCLOCK_JITTER_NS UINT64_C(1000000)
+#define TIMER_FAR_NS        (UINT64_C(1) << 50)
+#define TIMER_FAR_INSTEAD   (100 * UINT64_C(1000000))
 
 typedef unsigned __int128 u128;
 
@@ -275,19 +276,40 @@ static void version_end(uint32_t *version)
 	__atomic_store_n(version, *version + 1, __ATOMIC_RELEASE);
 }
 
+/* The host's wall clock at system time 0, from the tightest of a few readings of both clocks. */
+static uint64_t wallclock_base(struct hv_machine *m)
+{
+	uint64_t base = 0, width = UINT64_MAX;
+
+	for (int i = 0; i < 4; i++) {
+		struct timespec ts;
+		uint64_t before = hv_time_now(m), after;
+
+		clock_gettime(CLOCK_REALTIME, &ts);
+		after = hv_time_now(m);
+		if (after - before < width) {
+			width = after - before;
+			base = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - before -
+			       width / 2;
+		}
+	}
+	return base;
+}
+
 void hv_time_update_wallclock(struct hv_domain *d)
 {
 	struct shared_info *s = d->shared_info;
-	struct timespec ts;
-	uint64_t boot;
+	uint64_t base = wallclock_base(d->machine) + (uint64_t)d->time.wallclock_offset_ns;
+	uint64_t change = base - d->time.wallclock_base_ns;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	boot = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-	boot = boot - hv_time_now(d->machine) + (uint64_t)d->time.wallclock_offset_ns;
+	/* What differs by less is the inaccuracy of the readings. */
+	if (change + WALLCLOCK_JITTER_NS < 2 * WALLCLOCK_JITTER_NS)
+		return;
+	d->time.wallclock_base_ns = base;
 	version_begin(&s->wc_version);
-	s->wc_sec = (uint32_t)(boot / NS_PER_S);
-	s->wc_sec_hi = (uint32_t)(boot / NS_PER_S >> 32);
-	s->wc_nsec = (uint32_t)(boot % NS_PER_S);
+	s->wc_sec = (uint32_t)(base / NS_PER_S);
+	s->wc_sec_hi = (uint32_t)(base / NS_PER_S >> 32);
+	s->wc_nsec = (uint32_t)(base % NS_PER_S);
 	version_end(&s->wc_version);
 }
 
@@ -385,8 +407,12 @@ static void refine_if_due(struct hv_vcpu *v)
 		}
 		pthread_mutex_unlock(&c->lock);
 	}
-	if (v->time.generation != atomic_load(&c->generation))
-		hv_time_update_vcpu(v);
+	if (v->time.generation == atomic_load(&c->generation))
+		return;
+	hv_time_update_vcpu(v);
+	/* The host's wall clock may have been set meanwhile. One thread of the domain looks. */
+	if (v->id == 0)
+		hv_time_update_wallclock(v->domain);
 }
 
 /* The 100 Hz tick and its kin run only while the vCPU does, as in Xen. Gives the next one. */

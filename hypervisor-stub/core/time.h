@@ -39,7 +39,8 @@ struct hv_clock {
 };
 
 struct hv_domain_time {
-	int64_t wallclock_offset_ns; /* system time + this = wall clock */
+	int64_t wallclock_offset_ns; /* the domain's wall clock is the host's and this */
+	uint64_t wallclock_base_ns;  /* as published: wall clock at system time 0 */
 };
 
 struct hv_vcpu_time {
@@ -66,7 +67,8 @@ uint64_t hv_time_tsc(struct hv_machine *m); /* what rdtsc gives a guest */
 uint64_t hv_time_now(struct hv_machine *m); /* system time, ns since machine start */
 /* System time as v's own vcpu_time_info gives it. v's thread. */
 uint64_t hv_time_vcpu_now(struct hv_vcpu *v);
-void hv_time_update_wallclock(struct hv_domain *d); /* writes shared_info */
+/* Writes shared_info when the wall clock differs. vCPU 0's thread, or before it is started. */
+void hv_time_update_wallclock(struct hv_domain *d);
 /* Writes vcpu_time_info when it is out of date. v's thread, or v has not started. */
 void hv_time_update_vcpu(struct hv_vcpu *v);
 
