@@ -178,7 +178,9 @@ help:
 #: make check-xen        hello and selftest on real Xen in an emulator, beside ours
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
+#: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
 #: make bench-micro      the table of micro-benchmarks
+#: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
 #: make install          DESTDIR= PREFIX=/usr/local
 #: make clean            remove O
 
@@ -270,6 +272,20 @@ $(O)/hostile/harness: $(O)/host/tests/hostile/harness.c.o $(O)/libparavane.a
 hostile-bins: $(HOSTILE_ELFS) $(O)/hostile/harness
 hostile: hostile-bins
 	$(Q)$(O)/hostile/harness -t $$(($(MINUTES) * 60)) -s $$(date +%s) $(O)/hostile/witness $(O)/hostile/attacker
+
+$(O)/bench/os: tests/bench/os.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
+$(O)/bench/os-measure: tests/bench/os_measure.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -static -o $@ $<
+.PHONY: bench-os stress
+BENCH_ROUNDS ?= 5
+bench-os: all $(O)/bench/os $(O)/bench/os-measure
+	$(Q)$(O)/bench/os $(O)/paravane $(O)/guests $(O)/bench/os-measure $(BENCH_ROUNDS) $(O)/bench/os.tsv
+MINUTES ?= 10
+stress: all
+	$(Q)tests/tools/stress.sh $(MINUTES)
 
 # ---- the ABI: headers alone, against Xen's own, and whether a spoilt byte is noticed (abi/README.md) ----------
 

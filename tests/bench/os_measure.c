@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Linux's programs pay for the things that tests/guests/unix/user/bench.c measures in the guest: the
+ * same names, the same counts, the same output, "bench NAME: MIN MEDIAN" in nanoseconds.
+ *
+ * Where Linux offers several ways, the cheaper one counts. Runs natively, pinned to one core as the guest's
+ * one vCPU is; and as the first process of a machine (User-mode Linux), which it switches off when it is done.
+ * Linked statically, so that it needs nothing else there and its forks have little to copy.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCHES 31
+#define PAGE    4096ul
+#define PAGES   256
+
+struct result {
+	double min, median;
+};
+
+static double samples[BATCHES];
+static char *self;
+
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct result summed_up(void)
+{
+	qsort(samples, BATCHES, sizeof(samples[0]), compare);
+	return (struct result){ samples[0], samples[BATCHES / 2] };
+}
+
+static void print(const char *name, struct result r)
+{
+	printf("bench %s: %.0f %.0f\n", name, r.min, r.median);
+	fflush(stdout);
+}
+
+static void print_better(const char *name, struct result a, struct result b)
+{
+	print(name, a.median < b.median ? a : b);
+}
+
+static struct result measure(unsigned count, void (*once)(void))
+{
+	once();
+	for (unsigned b = 0; b < BATCHES; b++) {
+		double start = now_ns();
+
+		for (unsigned i = 0; i < count; i++)
+			once();
+		samples[b] = (now_ns() - start) / count;
+	}
+	return summed_up();
+}
+
+static void null_call(void)
+{
+	syscall(SYS_getppid);
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void signal_self(void)
+{
+	kill(getpid(), SIGUSR1);
+}
+
+static void map_and_unmap(void)
+{
+	munmap(mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+	       16 * PAGE);
+}
+
+static void map_touch_and_unmap(void)
+{
+	char *p = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (unsigned i = 0; i < 16; i++)
+		*(volatile char *)(p + i * PAGE) = 1;
+	munmap(p, 16 * PAGE);
+}
+
+static void fork_and_exit(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+}
+
+static void fork_exec_and_exit(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl(self, self, "nothing", NULL);
+		_exit(1);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* First touches of fresh pages, of a memfd or without a file; single pages, no large ones. */
+static struct result page_faults(int fd, bool upwards)
+{
+	for (unsigned b = 0; b < BATCHES; b++) {
+		char *p = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+		               fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+		double start;
+
+		if (p == MAP_FAILED)
+			exit(1);
+		madvise(p, PAGES * PAGE, MADV_NOHUGEPAGE);
+		start = now_ns();
+		for (unsigned i = 0; i < PAGES; i++)
+			*(volatile char *)(p + (upwards ? i : PAGES - 1 - i) * PAGE) = 1;
+		samples[b] = (now_ns() - start) / PAGES;
+		munmap(p, PAGES * PAGE);
+	}
+	return summed_up();
+}
+
+static void all_page_faults(void)
+{
+	int fd = memfd_create("faults", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+		exit(1);
+	print_better("page fault", page_faults(-1, false), page_faults(fd, false));
+	print_better("page fault in runs", page_faults(-1, true), page_faults(fd, true));
+	close(fd);
+}
+
+static void echo(int in, int out)
+{
+	char c;
+
+	while (read(in, &c, 1) == 1)
+		if (write(out, &c, 1) != 1)
+			break;
+	_exit(0);
+}
+
+static void pipe_switch(void)
+{
+	enum { ROUNDS = 200 };
+	int to[2], from[2];
+	char c = 0;
+	pid_t pid;
+
+	if (pipe(to) || pipe(from))
+		exit(1);
+	pid = fork();
+	if (pid == 0) {
+		close(to[1]);
+		echo(to[0], from[1]);
+	}
+	for (unsigned b = 0; b < BATCHES; b++) {
+		double start = now_ns();
+
+		for (unsigned i = 0; i < ROUNDS; i++)
+			if (write(to[1], &c, 1) != 1 || read(from[0], &c, 1) != 1)
+				exit(1);
+		samples[b] = (now_ns() - start) / (2 * ROUNDS);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	print("switch through a pipe", summed_up());
+}
+
+static void yield_once(void)
+{
+	sched_yield();
+}
+
+static void yield_switch(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			sched_yield();
+	print("switch by yield", measure(400, yield_once));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void measure_all(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	print("null system call", measure(2000, null_call));
+	sigaction(SIGUSR1, &action, NULL);
+	print("signal delivery", measure(300, signal_self));
+	print("mmap and munmap", measure(300, map_and_unmap));
+	print("mmap, touch 16 pages, munmap", measure(20, map_touch_and_unmap));
+	all_page_faults();
+	pipe_switch();
+	yield_switch();
+	print("fork and exit", measure(20, fork_and_exit));
+	print("fork, exec and exit", measure(20, fork_exec_and_exit));
+}
+
+int main(int argc, char **argv)
+{
+	cpu_set_t one;
+
+	if (argc > 1 && !strcmp(argv[1], "nothing"))
+		return 0;
+	self = argv[0];
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	measure_all();
+	if (getpid() == 1) {
+		sync();
+		reboot(RB_POWER_OFF);
+	}
+	return 0;
+}

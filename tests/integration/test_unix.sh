@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The small Unix (tests/guests/unix) on every engine that works here: every claim of its utest, with one vCPU and
+# with several, is one verdict; a session with its shell; a short stress; programs from a ramdisk instead of its own.
+. "$(dirname "$0")/../lib.sh"
+UNIX_VCPUS=${UNIX_VCPUS:-1 2 4}
+STRESS_SECONDS=${STRESS_SECONDS:-3}
+kernel=$GUESTS/unix
+
+# unix_run VCPUS SECONDS PROGRAM...: its output in $work/out, without carriage returns; the status in $rc
+unix_run() {
+	local vcpus=$1 seconds=$2; shift 2
+	limited $((seconds + 10)) "$PARAVANE" run --engine "$engine" --memory 64M --vcpus "$vcpus" --timeout "$seconds" \
+		--cmdline "run=$*" "$kernel" </dev/null >"$work/raw" 2>"$work/err"
+	rc=$?
+	tr -d '\r' <"$work/raw" >"$work/out"
+}
+
+# The verdicts of a utest, each under the name that says where.
+utest_verdicts() {
+	local verdict name
+	while read -r verdict name; do
+		case $verdict in
+		PASS) pass "$1: $name";;
+		FAIL) fail "$1: ${name%%:*}" "${name#*: }";;
+		SKIP) skip "$1: ${name%%:*}" "${name#*: }";;
+		esac
+	done < <(grep -aE '^(PASS|FAIL|SKIP) ' "$work/out")
+}
+
+shell_session() {
+	cat <<'END'
+echo one   two "three  four"
+echo a b c | cat | wc
+echo hello > /tmp/file ; cat < /tmp/file >> /tmp/other; cat /tmp/other /tmp/file | wc
+nothing-of-that-name; echo code $?
+ls bin/utest
+cat /bin/utest | wc > /tmp/count; ls tmp
+sleep 100 & ; ps
+echo "| ; & > <" 'quoted'
+exit 7
+END
+}
+
+for engine in $ENGINES; do
+	for vcpus in $UNIX_VCPUS; do
+		unix_run "$vcpus" 60 utest
+		expect "$engine, $vcpus vCPUs: utest powers off" 0 "$rc"
+		contains "$engine, $vcpus vCPUs: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
+		contains "$engine, $vcpus vCPUs: init tells the status" "$work/out" '^unix: utest exited 0$'
+		utest_verdicts "$engine, $vcpus vCPUs"
+	done
+
+	unix_run 4 $((STRESS_SECONDS + 30)) stress "$STRESS_SECONDS"
+	expect "$engine: stress powers off" 0 "$rc"
+	contains "$engine: stress leaves nothing behind" "$work/out" '^stress: nothing is left behind$'
+	contains "$engine: stress had something to do" "$work/out" '^stress: [1-9][0-9]* children$'
+
+	shell_session | limited 40 "$PARAVANE" run --engine "$engine" --vcpus 2 --timeout 30 "$kernel" >"$work/raw" 2>"$work/err"
+	expect "$engine: the shell's machine powers off" 0 $?
+	tr -d '\r' <"$work/raw" >"$work/out"
+	contains "$engine, shell: words and quotes" "$work/out" '^(\$ )*one two three  four$'
+	contains "$engine, shell: pipes" "$work/out" '^(\$ )*1 3 6$'
+	contains "$engine, shell: redirection" "$work/out" '^(\$ )*2 2 12$'
+	contains "$engine, shell: a program that is not there" "$work/out" '^(\$ )*sh: nothing-of-that-name: no such program$'
+	contains "$engine, shell: its code" "$work/out" '^code 127$'
+	contains "$engine, shell: files that programs made" "$work/out" ' tmp/count$'
+	contains "$engine, shell: background programs" "$work/out" ' sleep$'
+	contains "$engine, shell: quoted signs mean nothing" "$work/out" '^(\$ )*\| ; & > < quoted$'
+	contains "$engine, shell: its end" "$work/out" '^(\$ )*unix: sh exited 7$'
+
+	mkdir -p "$work/user"
+	cp "$O/user/bin/init" "$O/user/bin/echo" "$work/user/"
+	tests/guests/unix/mkcpio.sh bin "$work/user/init" "$work/user/echo" >"$work/other.cpio"
+	limited 20 "$PARAVANE" run --engine "$engine" --timeout 15 --ramdisk "$work/other.cpio" --cmdline 'run=echo from the ramdisk' \
+		"$kernel" </dev/null 2>"$work/err" | tr -d '\r' >"$work/out"
+	contains "$engine: programs from a ramdisk" "$work/out" '^from the ramdisk$'
+	limited 20 "$PARAVANE" run --engine "$engine" --timeout 15 --ramdisk "$work/other.cpio" --cmdline 'run=utest' \
+		"$kernel" </dev/null 2>"$work/err" | tr -d '\r' >"$work/out"
+	contains "$engine: and no others" "$work/out" '^unix: utest exited 127$'
+
+	head -c 3000 "$work/other.cpio" >"$work/cut.cpio"
+	limited 20 "$PARAVANE" run --engine "$engine" --timeout 15 --ramdisk "$work/cut.cpio" "$kernel" </dev/null >"$work/out" 2>"$work/err"
+	contains "$engine: an archive that is cut short is refused" "$work/out" 'panic: unix: cannot unpack the archive'
+done
+finish
