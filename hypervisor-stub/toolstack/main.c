@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "hypervisor-stub/engines/process/options.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
@@ -40,6 +41,9 @@ int main(int argc, char **argv)
 	case VERB_ASK:
 		return verbs_run(argc, argv);
 	case VERB_RUN:
+		process_options.spin = o.spin;
+		if (o.processes)
+			process_options.max_processes = o.processes;
 		return run_machine(&o);
 	}
 	return STATUS_OURS;

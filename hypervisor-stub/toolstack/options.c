@@ -216,6 +216,23 @@ static int set_on_reboot(struct parse *p, const char *text)
 	return 0;
 }
 
+static int set_spin(struct parse *p, const char *text)
+{
+	(void)text;
+	p->o->spin = true;
+	return 0;
+}
+
+static int set_processes(struct parse *p, const char *text)
+{
+	if (read_number(p, "--processes", text, OPTIONS_MAX_PROCESSES, &p->o->processes))
+		return -EINVAL;
+	if (p->o->processes < OPTIONS_MIN_PROCESSES)
+		return refuse(p, "--processes: '%s' is too few; give %d to %d", text,
+		              OPTIONS_MIN_PROCESSES, OPTIONS_MAX_PROCESSES);
+	return 0;
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 enum value { NO_VALUE, MAY_HAVE_VALUE, HAS_VALUE };
@@ -239,6 +256,10 @@ static const struct option_row {
 	{ "--console", HAS_VALUE, "NAME", set_console,
 	  "of several guests, the one that has the terminal" },
 	{ "--engine", HAS_VALUE, "NAME", set_engine, "what runs guest code: process (process)" },
+	{ "--spin", NO_VALUE, NULL, set_spin,
+	  "wait for a guest's calls on an idle core, awake: faster, dearer" },
+	{ "--processes", HAS_VALUE, "N", set_processes,
+	  "most host processes for each guest's address spaces (256)" },
 	{ "--timeout", HAS_VALUE, "SECONDS", set_timeout, "end the machine after that time" },
 	{ "--grace", HAS_VALUE, "SECONDS", set_grace,
 	  "after SIGTERM, for guests to shut down (10)" },

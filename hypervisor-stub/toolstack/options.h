@@ -50,6 +50,10 @@ enum {
 	GIVEN_CPU_CAP = 256,
 };
 
+/* Host processes of a domain: the engine's least, and what its file of groups has room for. */
+#define OPTIONS_MIN_PROCESSES 4
+#define OPTIONS_MAX_PROCESSES 4096
+
 struct options {
 	enum verb verb;
 	const char *files[OPTIONS_MAX_DOMAINS]; /* one kernel, or configuration files */
@@ -60,6 +64,8 @@ struct options {
 	const char *console;       /* the domain that has the terminal; NULL: not said */
 	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
 	const char *engine;
+	bool spin;          /* the process engine's two options */
+	unsigned processes; /* 0: its default */
 	uint64_t timeout_ns; /* 0: none */
 	bool trace, stats;
 	const char *trace_file; /* NULL: standard error */
