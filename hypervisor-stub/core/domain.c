@@ -392,8 +392,9 @@ void hv_domain_destroy(struct hv_domain *d)
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		if (d->vcpu[i]->has_thread)
 			pthread_join(d->vcpu[i]->thread, NULL);
-	forget_domain(d);
+	/* First nobody finds it any more by a port or its number, then nobody holds it. */
 	hv_evtchn_domain_fini(d);
+	forget_domain(d);
 	hv_gnttab_domain_fini(d);
 	hv_mmu_domain_teardown(d);
 	free_vcpus(d);

@@ -110,35 +110,52 @@ static bool test(const xen_ulong_t *words, unsigned bit)
 	return word >> bit % BITS_PER_WORD & 1;
 }
 
-static void mark_upcall(struct hv_vcpu *v)
+/*
+ * These set bits under evtchn_lock and say by a mask which vCPUs are to be woken for it. To wake one
+ * takes long (another thread's processor has to be interrupted), so it is done by wake() after the
+ * lock has been given up; what a vCPU finds when it looks is there before.
+ */
+static uint32_t mark_upcall(struct hv_vcpu *v)
 {
-	if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
-		hv_vcpu_wake(v);
+	if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+		return 0;
+	return UINT32_C(1) << v->id;
 }
 
 /* The second level: the word of this port has news for v. */
-static void mark_selector(struct hv_vcpu *v, evtchn_port_t port)
+static uint32_t mark_selector(struct hv_vcpu *v, evtchn_port_t port)
 {
-	if (!test_and_set(&v->info->evtchn_pending_sel, port / BITS_PER_WORD))
-		mark_upcall(v);
+	if (test_and_set(&v->info->evtchn_pending_sel, port / BITS_PER_WORD))
+		return 0;
+	return mark_upcall(v);
 }
 
 /* An event on a port of d. Lock: evtchn_lock (the port's vCPU and vcpu_info must stay). */
-static void set_pending(struct hv_domain *d, evtchn_port_t port)
+static uint32_t set_pending(struct hv_domain *d, evtchn_port_t port)
 {
 	struct shared_info *s = d->shared_info;
+	uint32_t mask = 0;
 
 	if (test_and_set(s->evtchn_pending, port))
-		return;
+		return 0;
 	if (!test(s->evtchn_mask, port))
-		mark_selector(d->vcpu[d->evtchn.ports[port].vcpu], port);
-	hv_sched_wake_pollers(d, port);
+		mask = mark_selector(d->vcpu[d->evtchn.ports[port].vcpu], port);
+	return mask | hv_sched_take_pollers(d, port);
+}
+
+/* No lock held; d must stay: it is the caller's own, or a reference to it is held. */
+static void wake(struct hv_domain *d, uint32_t mask)
+{
+	for (unsigned i = 0; mask; i++, mask >>= 1)
+		if (mask & 1)
+			hv_vcpu_wake(d->vcpu[i]);
 }
 
 void hv_evtchn_raise_virq(struct hv_vcpu *v, unsigned virq)
 {
 	struct hv_domain *d = v->domain;
 	evtchn_port_t port;
+	uint32_t mask = 0;
 
 	HV_ASSERT(virq < NR_VIRQS);
 	if (!hv_evtchn_virq_is_bound(v, virq))
@@ -146,8 +163,9 @@ void hv_evtchn_raise_virq(struct hv_vcpu *v, unsigned virq)
 	lock(d);
 	port = d->evtchn.virq_port[v->id][virq];
 	if (port)
-		set_pending(d, port);
+		mask = set_pending(d, port);
 	unlock(d);
+	wake(d, mask);
 }
 
 bool hv_evtchn_virq_is_bound(const struct hv_vcpu *v, unsigned virq)
@@ -171,6 +189,7 @@ int hv_evtchn_move_vcpu_info(struct hv_vcpu *v, mfn_t mfn, unsigned offset)
 	struct hv_domain *d = v->domain;
 	struct vcpu_info *to;
 	uint8_t *page;
+	uint32_t mask;
 
 	if (offset > HV_PAGE_SIZE - sizeof(*to) || offset % _Alignof(struct vcpu_info))
 		return -XEN_ENXIO;
@@ -189,8 +208,9 @@ int hv_evtchn_move_vcpu_info(struct hv_vcpu *v, mfn_t mfn, unsigned offset)
 	__atomic_store_n(&v->info, to, __ATOMIC_SEQ_CST);
 	/* What arrived in the old place during the copy is not known: all is pending. */
 	__atomic_store_n(&to->evtchn_pending_sel, ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
-	mark_upcall(v);
+	mask = mark_upcall(v);
 	unlock(d);
+	wake(d, mask);
 	return 0;
 }
 
@@ -322,12 +342,14 @@ void hv_evtchn_close_host(struct hv_domain *d, evtchn_port_t port)
 void hv_evtchn_notify_guest(struct hv_domain *d, evtchn_port_t port)
 {
 	struct hv_evtchn_port *p;
+	uint32_t mask = 0;
 
 	lock(d);
 	p = get_port(d, port);
 	if (p && p->state == PORT_HOST)
-		set_pending(d, port);
+		mask = set_pending(d, port);
 	unlock(d);
+	wake(d, mask);
 }
 
 /* The guest sends to a back-end. Lock: evtchn_lock, given up while the back-end is told. */
@@ -387,7 +409,8 @@ static int64_t op_alloc_unbound(struct hv_vcpu *v, void *arg)
 }
 
 /* Lock: evtchn_lock. */
-static int connect(struct hv_domain *d, struct hv_domain *rd, evtchn_port_t remote_port)
+static int connect(struct hv_domain *d, struct hv_domain *rd, evtchn_port_t remote_port,
+                   uint32_t *mask)
 {
 	int n = find_free(d);
 	struct hv_evtchn_port *l, *r = get_port(rd, remote_port);
@@ -404,7 +427,7 @@ static int connect(struct hv_domain *d, struct hv_domain *rd, evtchn_port_t remo
 	r->remote = d;
 	r->remote_port = (evtchn_port_t)n;
 	/* What the other side sent before was dropped: one event to be sure. */
-	set_pending(d, (evtchn_port_t)n);
+	*mask = set_pending(d, (evtchn_port_t)n);
 	return n;
 }
 
@@ -413,6 +436,7 @@ static int64_t op_bind_interdomain(struct hv_vcpu *v, void *arg)
 	struct evtchn_bind_interdomain *op = arg;
 	struct hv_domain *d = v->domain, *rd;
 	domid_t rdom = op->remote_dom == DOMID_SELF ? d->domid : op->remote_dom;
+	uint32_t mask = 0;
 	int n;
 
 	if (rdom == 0)
@@ -421,9 +445,10 @@ static int64_t op_bind_interdomain(struct hv_vcpu *v, void *arg)
 	if (!rd)
 		return -XEN_ESRCH;
 	lock(d);
-	n = connect(d, rd, op->remote_port);
+	n = connect(d, rd, op->remote_port, &mask);
 	unlock(d);
 	hv_domain_put(rd);
+	wake(d, mask);
 	if (n < 0)
 		return n;
 	op->local_port = (evtchn_port_t)n;
@@ -511,18 +536,20 @@ static int64_t op_close(struct hv_vcpu *v, void *arg)
 static int64_t op_send(struct hv_vcpu *v, void *arg)
 {
 	const struct evtchn_send *op = arg;
-	struct hv_domain *d = v->domain;
+	struct hv_domain *d = v->domain, *to = d;
 	struct hv_evtchn_port *p;
+	uint32_t mask = 0;
 	int rc = 0;
 
 	lock(d);
 	p = get_port(d, op->port);
 	switch (p ? (int)p->state : (int)PORT_FREE) {
 	case PORT_INTERDOMAIN:
-		set_pending(p->remote, p->remote_port);
+		to = p->remote;
+		mask = set_pending(to, p->remote_port);
 		break;
 	case PORT_IPI:
-		set_pending(d, op->port);
+		mask = set_pending(d, op->port);
 		break;
 	case PORT_HOST:
 		notify_host(d, p);
@@ -532,7 +559,11 @@ static int64_t op_send(struct hv_vcpu *v, void *arg)
 	default:
 		rc = -XEN_EINVAL;
 	}
+	/* A domain that is bound to us is in the list: one more reference keeps it there. */
+	atomic_fetch_add(&to->refs, 1);
 	unlock(d);
+	wake(to, mask);
+	hv_domain_put(to);
 	return rc;
 }
 
@@ -609,13 +640,15 @@ static int64_t op_unmask(struct hv_vcpu *v, void *arg)
 	struct hv_domain *d = v->domain;
 	struct shared_info *s = d->shared_info;
 	struct hv_evtchn_port *p;
+	uint32_t mask = 0;
 
 	lock(d);
 	p = get_port(d, op->port);
 	if (p && p->state != PORT_FREE && p->state != PORT_RESERVED && p->state != PORT_HOST_END &&
 	    test_and_clear(s->evtchn_mask, op->port) && test(s->evtchn_pending, op->port))
-		mark_selector(d->vcpu[p->vcpu], op->port);
+		mask = mark_selector(d->vcpu[p->vcpu], op->port);
 	unlock(d);
+	wake(d, mask);
 	return p ? 0 : -XEN_EINVAL;
 }
 

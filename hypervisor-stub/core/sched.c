@@ -47,10 +47,13 @@ void hv_sched_vcpu_fini(struct hv_vcpu *v)
 
 static void signal_thread(struct hv_vcpu *v)
 {
-	/* Under the lock: between the sleeper's last look and its wait there is no gap. */
+	/*
+	 * The sleeper holds the lock from its last look until it waits: whoever has had the lock in
+	 * between is seen by the look, or signals after the wait began.
+	 */
 	pthread_mutex_lock(&v->sched.wake_lock);
-	pthread_cond_signal(&v->sched.wake_cond);
 	pthread_mutex_unlock(&v->sched.wake_lock);
+	pthread_cond_signal(&v->sched.wake_cond);
 }
 
 void hv_vcpu_wake(struct hv_vcpu *v)
@@ -72,22 +75,17 @@ void hv_vcpu_poke(struct hv_vcpu *v)
 	v->domain->machine->engine->vcpu_kick(v);
 }
 
-void hv_sched_wake_pollers(struct hv_domain *d, evtchn_port_t port)
+uint32_t hv_sched_take_pollers(struct hv_domain *d, evtchn_port_t port)
 {
-	unsigned mask = atomic_load(&d->sched.poll_mask);
+	uint32_t mask = atomic_load(&d->sched.poll_mask), taken = 0;
 
-	for (unsigned i = 0; mask; i++, mask >>= 1) {
-		struct hv_vcpu *v = d->vcpu[i];
-		uint32_t wanted;
+	for (unsigned i = 0; mask && i < d->nr_vcpus; i++) {
+		uint32_t wanted = atomic_load(&d->vcpu[i]->sched.poll_port);
 
-		if (!(mask & 1))
-			continue;
-		wanted = atomic_load(&v->sched.poll_port);
-		if (wanted != port && wanted != HV_POLL_ANY_PORT)
-			continue;
-		if (atomic_fetch_and(&d->sched.poll_mask, ~(1u << i)) & 1u << i)
-			hv_vcpu_wake(v);
+		if ((mask >> i & 1) && (wanted == port || wanted == HV_POLL_ANY_PORT))
+			taken |= UINT32_C(1) << i;
 	}
+	return taken ? atomic_fetch_and(&d->sched.poll_mask, ~taken) & taken : 0;
 }
 
 bool hv_vcpu_upcall_due(const struct hv_vcpu *v)
@@ -100,9 +98,17 @@ bool hv_vcpu_upcall_due(const struct hv_vcpu *v)
 	       !__atomic_load_n(&info->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
 }
 
-uint64_t hv_vcpu_deadline(const struct hv_vcpu *v)
+static uint64_t timer_deadline(const struct hv_vcpu *v)
 {
 	return atomic_load_explicit(&v->time.deadline_mono_ns, memory_order_relaxed);
+}
+
+uint64_t hv_vcpu_deadline(const struct hv_vcpu *v)
+{
+	uint64_t timer = timer_deadline(v);
+
+	return v->sched.slice_end_ns && v->sched.slice_end_ns < timer ? v->sched.slice_end_ns
+	                                                              : timer;
 }
 
 bool hv_vcpu_tick(struct hv_vcpu *v)
@@ -111,6 +117,8 @@ bool hv_vcpu_tick(struct hv_vcpu *v)
 		return true;
 	if (hv_time_host_ns() < hv_vcpu_deadline(v))
 		return false;
+	if (hv_time_host_ns() < timer_deadline(v))
+		return true; /* the slice of its domain's share is used up */
 	/* The clock is rewritten and timers are raised only while the guest does not run. */
 	v->time.dirty = true;
 	return true;
@@ -230,7 +238,7 @@ static void rest(struct hv_vcpu *v)
 		hv_time_service(v);
 		if (!must_rest(v))
 			break;
-		sleep_until(v, hv_vcpu_deadline(v));
+		sleep_until(v, timer_deadline(v));
 		check_poll(v);
 	}
 	atomic_fetch_and(&v->domain->sched.poll_mask, ~(1u << v->id));
@@ -238,6 +246,107 @@ static void rest(struct hv_vcpu *v)
 	v->time.dirty = true; /* other deadlines hold for a vCPU that runs */
 	hv_sched_runstate_set(v, RUNSTATE_running);
 	hv_sched_runstate_publish(v);
+}
+
+/* ---- the cap -------------------------------------------------------------------------------- */
+
+/*
+ * Time is handed out in slices: a vCPU takes one before it runs, gives back what is left of it when it
+ * rests, and owes what it ran beyond it. So the vCPUs of a domain share one budget, and each looks at
+ * it only a few times in a period.
+ */
+#define SLICE_NS INT64_C(10000000)
+#define NO_SLICE 1u /* a moment that has long passed */
+
+void hv_sched_set_cap(struct hv_domain *d, unsigned percent)
+{
+	d->sched.cap.budget_ns = HV_CAP_PERIOD_NS / 100 * percent;
+	pthread_mutex_init(&d->sched.cap.lock, NULL);
+	for (unsigned i = 0; i < d->nr_vcpus; i++)
+		d->vcpu[i]->sched.slice_end_ns = percent ? NO_SLICE : 0;
+}
+
+/* A new period: the budget is there again, less what is owed; what was not used is gone. */
+static void renew(struct hv_cap *cap, uint64_t now)
+{
+	uint64_t period = now / HV_CAP_PERIOD_NS, passed = period - cap->period;
+	int64_t budget = (int64_t)cap->budget_ns;
+
+	for (cap->period = period; passed && cap->left_ns < budget; passed--)
+		cap->left_ns += budget;
+	if (cap->left_ns > budget)
+		cap->left_ns = budget;
+}
+
+/* Settles the slice that v had, if it had one. Lock: cap. */
+static void settle(struct hv_vcpu *v, struct hv_cap *cap, uint64_t now)
+{
+	if (v->sched.slice_end_ns != NO_SLICE)
+		cap->left_ns += (int64_t)(v->sched.slice_end_ns - now);
+	/* A host that let v wait all the while is not v's fault. */
+	if (cap->left_ns < -(int64_t)HV_CAP_PERIOD_NS)
+		cap->left_ns = -(int64_t)HV_CAP_PERIOD_NS;
+	v->sched.slice_end_ns = NO_SLICE;
+}
+
+/* v does not run for a while. */
+static void give_back(struct hv_vcpu *v)
+{
+	struct hv_cap *cap = &v->domain->sched.cap;
+
+	if (!v->sched.slice_end_ns)
+		return;
+	pthread_mutex_lock(&cap->lock);
+	settle(v, cap, hv_time_host_ns());
+	pthread_mutex_unlock(&cap->lock);
+}
+
+/* Takes a slice: 0, or the host time at which there will be one again. */
+static uint64_t take_slice(struct hv_vcpu *v)
+{
+	struct hv_cap *cap = &v->domain->sched.cap;
+	uint64_t now = hv_time_host_ns(), until = 0;
+
+	if (now < v->sched.slice_end_ns)
+		return 0;
+	pthread_mutex_lock(&cap->lock);
+	settle(v, cap, now);
+	renew(cap, now);
+	if (cap->left_ns > 0) {
+		int64_t slice = cap->left_ns < SLICE_NS ? cap->left_ns : SLICE_NS;
+
+		cap->left_ns -= slice;
+		v->sched.slice_end_ns = now + (uint64_t)slice;
+	} else {
+		until = (cap->period + 1) * HV_CAP_PERIOD_NS;
+	}
+	pthread_mutex_unlock(&cap->lock);
+	return until;
+}
+
+/* Sleeps until then; only the end of the domain is heard meanwhile. */
+static void stand_still(struct hv_vcpu *v, uint64_t host_ns)
+{
+	struct timespec ts = { (time_t)(host_ns / 1000000000), (long)(host_ns % 1000000000) };
+	int rc = 0;
+
+	hv_sched_runstate_set(v, RUNSTATE_runnable);
+	pthread_mutex_lock(&v->sched.wake_lock);
+	while (!atomic_load(&v->domain->ending) && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&v->sched.wake_cond, &v->sched.wake_lock, &ts);
+	pthread_mutex_unlock(&v->sched.wake_lock);
+	v->time.dirty = true;
+	hv_sched_runstate_set(v, RUNSTATE_running);
+}
+
+/* Whether v may run now. When not, it has slept, and its loop looks around again. */
+static bool may_run(struct hv_vcpu *v)
+{
+	uint64_t until = v->sched.slice_end_ns ? take_slice(v) : 0;
+
+	if (until)
+		stand_still(v, until);
+	return !until;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -279,6 +388,7 @@ void *hv_vcpu_main(void *vcpu)
 		}
 		if (must_rest(v)) {
 			trace(v, HV_TRACED_SLEEP);
+			give_back(v);
 			rest(v);
 			continue;
 		}
@@ -286,7 +396,7 @@ void *hv_vcpu_main(void *vcpu)
 			hv_time_service(v);
 		while (hv_traps_event(v))
 			trace(v, HV_TRACED_UPCALL);
-		if (!atomic_load(&d->ending))
+		if (!atomic_load(&d->ending) && may_run(v))
 			run_once(v);
 	}
 	hv_sched_runstate_set(v, RUNSTATE_offline);

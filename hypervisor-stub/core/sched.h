@@ -33,6 +33,18 @@ struct hv_vcpu_sched {
 
 	struct vcpu_runstate_info runstate; /* under wake_lock */
 	uint64_t runstate_area_va;          /* 0: none; under domain->lock */
+
+	/* Host time until which v may run before it asks for more of its domain's share; 0 without a
+	 * cap. v's own thread's. */
+	uint64_t slice_end_ns;
+};
+
+/* A domain's share of processor time, all its vCPUs together. */
+struct hv_cap {
+	pthread_mutex_t lock; /* a leaf */
+	uint64_t budget_ns;   /* in each period; 0: no cap */
+	uint64_t period;      /* number of the one that left_ns is for */
+	int64_t left_ns;      /* negative: owed by those before */
 };
 
 struct hv_domain_sched {
@@ -40,7 +52,18 @@ struct hv_domain_sched {
 	int shutdown_code;     /* SCHEDOP_shutdown_code; -1: none. Under domain->lock */
 	atomic_uint_least64_t watchdog_ns[HV_WATCHDOGS]; /* system time; HV_TIME_NEVER: stopped */
 	unsigned watchdogs_in_use;                       /* bit mask; under domain->lock */
+	struct hv_cap cap;
 };
+
+#define HV_CAP_PERIOD_NS UINT64_C(100000000)
+
+/*
+ * hv_sched_set_cap - bounds the processor time of a domain
+ * percent: of one processor, for all its vCPUs together; 0: no bound
+ * Before the domain is started. What counts is the time in which a vCPU wants to run, so on a busy
+ * host a domain may get less than its cap, never more.
+ */
+void hv_sched_set_cap(struct hv_domain *d, unsigned percent);
 
 int hv_sched_vcpu_init(struct hv_vcpu *v);
 void hv_sched_vcpu_fini(struct hv_vcpu *v);
@@ -52,8 +75,9 @@ void *hv_vcpu_main(void *vcpu);
 void hv_vcpu_wake(struct hv_vcpu *v);
 /* v's loop must look around soon, whatever it does now. Any thread; wake_lock must not be held. */
 void hv_vcpu_poke(struct hv_vcpu *v);
-/* An event arrived on a port: vCPUs that poll for it wake. Any thread, after the bit was set. */
-void hv_sched_wake_pollers(struct hv_domain *d, evtchn_port_t port);
+/* An event arrived on a port: a mask of the vCPUs that poll for it, which the caller wakes. Any
+ * thread, after the bit was set. */
+uint32_t hv_sched_take_pollers(struct hv_domain *d, evtchn_port_t port);
 
 /* The vCPU's runstate now, times included. Takes wake_lock. */
 void hv_sched_runstate_get(struct hv_vcpu *v, struct vcpu_runstate_info *out);
