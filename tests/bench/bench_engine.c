@@ -12,25 +12,21 @@
 
 #define ROUNDS 15
 
-#define BLOB(name, text)                        \
-	extern const char name[], name##_end[]; \
-	__asm__(".section .rodata\n.balign 16\n" #name ":\n" text "\n" #name "_end:\n.previous\n")
-
-BLOB(in_place, "1: mov $10000, %ebx\n 2: xor %edi, %edi\n xor %esi, %esi\n"
-               "mov $0x200000 + 32 * 25, %r11\n call *%r11\n dec %ebx\n jnz 2b\n"
-               "mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
-BLOB(iret_in_place,
-     "1: mov $10000, %ebx\n"
-     "2: mov %rsp, %rax\n lea 3f(%rip), %rcx\n push $0xe02b\n push %rax\n push $0x202\n"
-     "push $0xe030\n push %rcx\n push $0\n mov $0x200000 + 32 * 23, %rax\n jmp *%rax\n"
-     "3: dec %ebx\n jnz 2b\n mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
-BLOB(calls, "1: mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
-BLOB(halts, "1: hlt\n jmp 1b\n");
-BLOB(syscalls, "1: mov $29, %eax\n syscall\n jmp 1b\n");
-BLOB(toucher,
-     "1: mov $0x500000, %eax\n 2: mov (%rax), %ecx\n add $0x1000, %rax\n dec %ebx\n jnz 2b\n"
-     "mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
-BLOB(spinner, "1: pause\n jmp 1b\n");
+WORLD_BLOB(in_place, "1: mov $10000, %ebx\n 2: xor %edi, %edi\n xor %esi, %esi\n"
+                     "mov $0x200000 + 32 * 25, %r11\n call *%r11\n dec %ebx\n jnz 2b\n"
+                     "mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
+WORLD_BLOB(iret_in_place,
+           "1: mov $10000, %ebx\n"
+           "2: mov %rsp, %rax\n lea 3f(%rip), %rcx\n push $0xe02b\n push %rax\n push $0x202\n"
+           "push $0xe030\n push %rcx\n push $0\n mov $0x200000 + 32 * 23, %rax\n jmp *%rax\n"
+           "3: dec %ebx\n jnz 2b\n mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
+WORLD_BLOB(calls, "1: mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
+WORLD_BLOB(halts, "1: hlt\n jmp 1b\n");
+WORLD_BLOB(syscalls, "1: mov $29, %eax\n syscall\n jmp 1b\n");
+WORLD_BLOB(toucher,
+           "1: mov $0x500000, %eax\n 2: mov (%rax), %ecx\n add $0x1000, %rax\n dec %ebx\n jnz 2b\n"
+           "mov $0x200000 + 32 * 29, %r11\n call *%r11\n jmp 1b\n");
+WORLD_BLOB(spinner, "1: pause\n jmp 1b\n");
 
 static struct world *w;
 static struct hv_exit e;
@@ -194,6 +190,61 @@ static void two_roots(uint64_t at)
 	report("hypercall, with a change of root", sample, ROUNDS);
 }
 
+WORLD_BLOB(kernel_entry, "pop %rcx\n pop %r11\n push $0\n pushq $0x2002e0\n ret\n");
+WORLD_BLOB(user_calls, "1: mov $39, %eax\n syscall\n dec %ebx\n jnz 1b\n ud2\n");
+
+/* System calls of a user program with a root of its own; the kernel returns at once. */
+static void user_mode(uint64_t entry, uint64_t at)
+{
+	struct hv_vcpu *v = &w->vcpu[2];
+	double sample[ROUNDS];
+	unsigned nr = w->nr_runs;
+
+	v->root_kernel = w->vcpu[0].root_kernel;
+	v->root_user = world_alloc(w, 1);
+	v->traps.syscall.va = entry;
+	v->traps.kernel_sp = WORLD_STACK + 8 * HV_PAGE_SIZE;
+	world_map(w, v->root_user, WORLD_CODE, 16, w->run[0].mfn, "x");
+	for (unsigned r = 0; r <= ROUNDS; r++) {
+		uint64_t start = now_ns();
+		unsigned rounds = r ? 2000 : 20;
+
+		world_enter_at(w, 2, at);
+		v->in_kernel = false;
+		v->regs.rbx = rounds;
+		for (;;) {
+			uint64_t frame[7];
+
+			if (world_run(w, 2, &e))
+				abort();
+			if (e.kind == HV_EXIT_EXCEPTION)
+				break;
+			/* Once or twice, until the two processes know each other. */
+			if (e.kind == HV_EXIT_SYSCALL) {
+				memcpy(frame,
+				       (uint64_t[]){ v->regs.rcx, v->regs.r11, v->regs.rip,
+				                     v->regs.cs, v->regs.rflags, v->regs.rsp,
+				                     v->regs.ss },
+				       56);
+				v->regs.rsp = v->traps.kernel_sp - 64;
+				v->regs.rip = entry;
+				v->in_kernel = true;
+				memcpy(world_at(w, v->root_kernel, v->regs.rsp), frame, 56);
+			} else {
+				memcpy(frame, world_at(w, v->root_kernel, v->regs.rsp + 32), 40);
+				v->regs.rip = frame[0];
+				v->regs.rsp = frame[3];
+				v->in_kernel = false;
+			}
+		}
+		if (r)
+			sample[r - 1] = (double)(now_ns() - start) / rounds;
+	}
+	w->nr_runs = nr;
+	v->root_user = HV_MFN_NONE;
+	report("user's system call and back, two roots", sample, ROUNDS);
+}
+
 static _Atomic uint64_t kicked_at;
 static atomic_bool kicker_ends;
 
@@ -254,7 +305,7 @@ static void deadlines(uint64_t at)
 
 static void run_all(const char *only)
 {
-	uint64_t call, spin, touch, halt, sys, local, iret;
+	uint64_t call, spin, touch, halt, sys, local, iret, entry, user;
 
 	local = put(in_place, in_place_end);
 	iret = put(iret_in_place, iret_in_place_end);
@@ -263,6 +314,8 @@ static void run_all(const char *only)
 	sys = put(syscalls, syscalls_end);
 	touch = put(toucher, toucher_end);
 	spin = put(spinner, spinner_end);
+	entry = put(kernel_entry, kernel_entry_end);
+	user = put(user_calls, user_calls_end);
 	if (strchr(only, 'l'))
 		per_exit("hypercall in place (set_segment_base)", local, 20, 0, 10000);
 	if (strchr(only, 'i'))
@@ -280,6 +333,8 @@ static void run_all(const char *only)
 	}
 	if (strchr(only, 'r'))
 		two_roots(call);
+	if (strchr(only, 'u'))
+		user_mode(entry, user);
 	if (strchr(only, 'k'))
 		kicks(spin);
 	if (strchr(only, 'd'))
@@ -300,7 +355,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < times; i++) {
 		w->code_next = WORLD_CODE;
 		w->next_frame = WORLD_FIRST_MFN + 1000;
-		run_all(argc > 1 ? argv[1] : "lihesfrkdn");
+		run_all(argc > 1 ? argv[1] : "lihesfrukdn");
 	}
 	world_destroy(w);
 	return 0;

@@ -13,7 +13,7 @@ static bool wants_user(const struct hv_vcpu *v)
 	return !v->in_kernel && !hv_mfn_same(v->root_user, v->root_kernel);
 }
 
-static struct pe_proc *find(struct pe_vcpu *pv, mfn_t root, bool is_user)
+struct pe_proc *pe_cache_find(struct pe_vcpu *pv, mfn_t root, bool is_user)
 {
 	for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
 		if (p->owner == pv && hv_mfn_same(p->root, root) && p->is_user == is_user)
@@ -34,6 +34,19 @@ static void unlink_proc(struct pe_domain *pd, struct pe_proc *victim)
 
 static void end_proc(struct pe_domain *pd, struct pe_proc *p)
 {
+	struct pe_proc *user, *next;
+
+	/* Its pages will be another process's; no user's process may have them then. */
+	for (user = pd->procs; user; user = next) {
+		next = user->next;
+		if (user->peer != p)
+			continue;
+		user->peer = NULL;
+		if (user->is_user && user != user->owner->current) {
+			end_proc(pd, user);
+			next = pd->procs;
+		}
+	}
 	for (unsigned i = 0; i < PE_NR_LOCAL; i++)
 		p->owner->local[i] += pe_load(p->state, STATE_LOCAL + 4 * i);
 	unlink_proc(pd, p);
@@ -45,7 +58,8 @@ static bool evict_one(struct pe_domain *pd)
 	struct pe_proc *victim = NULL;
 
 	for (struct pe_proc *p = pd->procs; p; p = p->next) {
-		if (p != p->owner->current && (!victim || p->used < victim->used))
+		if (p != p->owner->current && p != p->owner->partner &&
+		    (!victim || p->used < victim->used))
 			victim = p;
 	}
 	if (!victim)
@@ -76,10 +90,11 @@ static struct pe_proc *adopt(struct pe_vcpu *pv, mfn_t root, bool is_user)
 	return p;
 }
 
-static void set_current(struct pe_vcpu *pv, struct pe_proc *p)
+void pe_cache_set_current(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner)
 {
 	pthread_mutex_lock(&pv->kick_lock);
 	pv->current = p;
+	pv->partner = partner;
 	pthread_mutex_unlock(&pv->kick_lock);
 }
 
@@ -92,13 +107,13 @@ int pe_cache_activate(struct pe_vcpu *pv)
 	int rc = 0;
 
 	pthread_mutex_lock(&pd->lock);
-	p = find(pv, root, is_user);
+	p = pe_cache_find(pv, root, is_user);
 	if (!p)
 		p = adopt(pv, root, is_user);
 	if (p) {
 		p->used = ++pd->clock;
 		pe_apply_log(p);
-		set_current(pv, p);
+		pe_cache_set_current(pv, p, NULL);
 	} else {
 		rc = errno ? -errno : -EAGAIN;
 	}
@@ -106,13 +121,12 @@ int pe_cache_activate(struct pe_vcpu *pv)
 	return rc;
 }
 
-void pe_cache_bury(struct pe_vcpu *pv)
+void pe_cache_bury(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	struct pe_domain *pd = pv->pd;
-	struct pe_proc *p = pv->current;
 
 	pthread_mutex_lock(&pd->lock);
-	set_current(pv, NULL);
+	pe_cache_set_current(pv, p == pv->current ? NULL : pv->current, NULL);
 	if (pv->fp_proc == p) {
 		pv->fp = PE_FP_INIT;
 		pv->fp_proc = NULL;
@@ -128,8 +142,12 @@ void pe_cache_drop_root(struct pe_domain *pd, mfn_t root)
 	pthread_mutex_lock(&pd->lock);
 	for (p = pd->procs; p; p = next) {
 		next = p->next;
-		if (hv_mfn_same(p->root, root) && p != p->owner->current)
+		if (hv_mfn_same(p->root, root) && p != p->owner->current) {
+			if (p == p->owner->partner)
+				pe_cache_set_current(p->owner, p->owner->current, NULL);
 			end_proc(pd, p);
+			next = pd->procs;
+		}
 	}
 	pthread_mutex_unlock(&pd->lock);
 }
@@ -140,11 +158,13 @@ void pe_cache_drop_vcpu(struct pe_vcpu *pv)
 	struct pe_proc *p, *next;
 
 	pthread_mutex_lock(&pd->lock);
-	set_current(pv, NULL);
+	pe_cache_set_current(pv, NULL, NULL);
 	for (p = pd->procs; p; p = next) {
 		next = p->next;
-		if (p->owner == pv)
+		if (p->owner == pv) {
 			end_proc(pd, p);
+			next = pd->procs;
+		}
 	}
 	pthread_mutex_unlock(&pd->lock);
 }

@@ -22,7 +22,7 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
-#define MAX_INSNS 160
+#define MAX_INSNS 180
 
 struct program {
 	struct sock_filter insn[MAX_INSNS];
@@ -109,7 +109,7 @@ static void allow_futex(struct program *p)
 {
 	unsigned head = on_call(p, SYS_futex);
 
-	need_within(p, 0, PE_CTL, PE_STATE + PE_STATE_SIZE);
+	need_within(p, 0, PE_CTL, PE_PEER + PE_PEER_SIZE);
 	load_arg(p, 1, true);
 	need(p, BPF_JEQ, 0);
 	load_arg(p, 1, false);
@@ -143,7 +143,7 @@ void pe_filter_vcpu(uint8_t *to, uint64_t at)
 void pe_filter_mapper(uint8_t *to, uint64_t at)
 {
 	struct program p;
-	unsigned head;
+	unsigned head, peer;
 
 	_Static_assert((PE_MAP_END & 0xffffffff) == 0, "the filter compares upper halves");
 	_Static_assert(PE_MAP_END + PE_MAP_MAX_LEN <= PE_M2P, "no mapping can reach the group");
@@ -154,8 +154,17 @@ void pe_filter_mapper(uint8_t *to, uint64_t at)
 	head = on_call(&p, SYS_sched_yield);
 	end_call(&p, head);
 
+	/* Either the pages of a peer, to read, at their one place; or its domain's memory. */
 	head = on_call(&p, SYS_mmap);
 	load_arg(&p, 0, true);
+	peer = on_call(&p, (uint32_t)(PE_PEER >> 32));
+	load_arg(&p, 0, false);
+	need(&p, BPF_JEQ, (uint32_t)PE_PEER);
+	need_arg(&p, 1, PE_PEER_SIZE);
+	need_arg(&p, 2, PROT_READ);
+	need_arg(&p, 3, MAP_SHARED | MAP_FIXED);
+	need_arg(&p, 4, PE_FD_GROUP);
+	end_call(&p, peer);
 	need_below(&p, (uint32_t)(PE_MAP_END >> 32));
 	load_arg(&p, 1, true);
 	need(&p, BPF_JEQ, 0);

@@ -11,11 +11,9 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
-#define XSAVE_MXCSR   24
 #define XSAVE_FEATURE 512
 #define XSAVE_HEADER  64
 #define MXCSR_MASK    0xffbfu
-#define MXCSR_INITIAL 0x1f80u
 
 static void copy_in(struct pe_vcpu *pv, const uint8_t *from, size_t room)
 {
@@ -69,6 +67,11 @@ void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate)
 	pv->fp_addr = fpstate;
 }
 
+void pe_fpu_is_in_out(struct pe_vcpu *pv, struct pe_proc *p)
+{
+	copy_in(pv, p->state + OUT_XSAVE, PE_XSAVE_MAX);
+}
+
 void pe_fpu_collect(struct pe_vcpu *pv)
 {
 	struct pe_proc *p = pv->fp_proc;
@@ -82,7 +85,7 @@ void pe_fpu_collect(struct pe_vcpu *pv)
 		return;
 	if (!pe_load(p->state, STATE_SAVED)) {
 		pe_store(p->ctl, CTL_ACTION, PE_DO_SAVE);
-		if (!pe_wait(pv, p)) {
+		if (!pe_wait(pv, p, NULL)) {
 			pv->fp = PE_FP_INIT;
 			pv->fp_proc = NULL;
 			return;

@@ -104,6 +104,26 @@ static uint64_t find_xsave_mask(void)
 	return mask;
 }
 
+unsigned pe_xsave_size(void)
+{
+	static _Atomic unsigned size;
+	uint64_t mask = pe_xsave_mask();
+	unsigned a, b, c, d, n = atomic_load(&size);
+
+	if (n)
+		return n;
+	n = 512 + 64;
+	for (unsigned i = 2; i < 63; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		if (a + b > n)
+			n = a + b;
+	}
+	atomic_store(&size, n);
+	return n;
+}
+
 uint64_t pe_xsave_mask(void)
 {
 	static _Atomic uint64_t mask; /* cpuid is slow where this machine is itself virtual */

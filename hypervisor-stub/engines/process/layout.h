@@ -13,6 +13,8 @@
  *   PE_CONST                   filters and scripts, read-only
  *   PE_CTL                     what we tell the process: read-only there, read-write here
  *   PE_STATE                   what the process tells us: read-write in both, never trusted
+ *   PE_PEER                    two pages of another process's state, read-only: what the vCPU's
+ *                              process in the other mode, user or kernel, hands over to this one
  *
  * Nothing in ctl is a secret, nothing in state is believed. The file that backs the group belongs
  * to the domain (pages.c); slot n of it is one process's ctl and state.
@@ -39,6 +41,8 @@
 #define PE_CTL_SIZE    0x4000
 #define PE_STATE       (PE_GROUP + 0x20000)
 #define PE_STATE_SIZE  0xc000
+#define PE_PEER        (PE_STATE + PE_STATE_SIZE)
+#define PE_PEER_SIZE   0x2000
 
 /* Offsets of code, constants and slots in the file. */
 #define PE_FILE_CODE  0x0
@@ -49,10 +53,10 @@
 
 #define PE_XSAVE_MAX  0x1000
 
-/* Descriptors of a guest process: the domain's memory, and the pipe for confirmations. */
+/* Descriptors of a guest process: the domain's memory, the pipe for confirmations, and this file. */
 #define PE_FD_MEMORY 0
 #define PE_FD_ACK    1
-#define PE_FD_GROUP  2 /* closed before guest code runs */
+#define PE_FD_GROUP  2
 
 /* ---- const ---------------------------------------------------------------------------------- */
 
@@ -62,36 +66,47 @@
 #define CONST_VCPU_FILTER    0x1000 /* struct sock_fprog, then its program */
 #define CONST_MAPPER_FILTER  0x1600
 #define CONST_DATA           0x2000 /* structures that scripts point to */
+#define CONST_INITIAL_FP     0x2800 /* what xrstor makes the initial state of */
 
 /* ---- ctl ------------------------------------------------------------------------------------ */
 
 #define CTL_ANSWERED      0x000 /* u32: sequence number of the last exit that was answered */
-#define CTL_HV_WAITS      0x004 /* u32: our thread sleeps on state.bell */
-#define CTL_PENDING       0x008 /* u32: leave the guest as soon as possible */
-#define CTL_SPINS         0x00c /* u32: checks before anything else while waiting */
-#define CTL_YIELDS        0x010 /* u32: then so many sched_yield, then sleep */
-#define CTL_TAIL          0x014 /* u32: orders posted to the mapper */
-#define CTL_ACTION        0x018 /* u32: PE_DO_* */
-#define CTL_IN_PLACE      0x01c /* u32: hypercalls may be answered without us */
-#define CTL_SAVE_MASK     0x020 /* u64: bit n: hypercall n saves the floating-point state */
-#define CTL_FP_ADDR       0x028 /* u64: what xrstor loads, with PE_DO_FP */
-#define CTL_FS_BASE       0x030 /* u64, u64: with PE_DO_BASES */
-#define CTL_GS_BASE       0x038
-#define CTL_VERSION       0x040 /* u64: answer to xen_version(XENVER_version); 0: not known */
-#define CTL_INFO          0x048 /* u64: address of vcpu_info in the process; 0: not mapped */
-#define CTL_XMASK         0x050 /* u32, u32: eax and edx of xsave and xrstor */
-#define CTL_USE_TSC       0x058 /* u32: the trampoline may execute rdtsc */
+#define CTL_PENDING       0x004 /* u32: leave the guest as soon as possible */
+#define CTL_SPINS         0x008 /* u32: checks before anything else while waiting */
+#define CTL_YIELDS        0x00c /* u32: then so many sched_yield, then sleep */
+#define CTL_TAIL          0x010 /* u32: orders posted to the mapper */
+#define CTL_ACTION        0x014 /* u32: PE_DO_* */
+#define CTL_IN_PLACE      0x018 /* u32: hypercalls may be answered without us */
+#define CTL_USE_TSC       0x01c /* u32: the trampoline may execute rdtsc */
+#define CTL_BELL          0x020 /* u64: address of the OUT_HV that our thread sleeps on */
+#define CTL_SAVE_MASK     0x028 /* u64: bit n: hypercall n saves the floating-point state */
+#define CTL_FP_ADDR       0x030 /* u64: what xrstor loads, with PE_DO_FP */
+#define CTL_FS_BASE       0x038 /* u64, u64: with PE_DO_BASES */
+#define CTL_GS_BASE       0x040
+#define CTL_VERSION       0x048 /* u64: answer to xen_version(XENVER_version); 0: not known */
+#define CTL_INFO          0x050 /* u64: address of vcpu_info in the process; 0: not mapped */
+#define CTL_XMASK         0x058 /* u32, u32: eax and edx of xsave and xrstor */
 #define CTL_ACK           0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
 #define CTL_CS            0x068 /* u32, u32: selectors that an iret in place may name */
 #define CTL_SS            0x06c
 #define CTL_IOPL          0x070 /* u32, u32: flags of such an iret must be so, in these bits */
 #define CTL_MAPPER_YIELDS 0x078 /* u32: the mapper gives way so often before it sleeps */
-#define CTL_REGS          0x080 /* 15 u64 in the order of struct hv_regs, then an iret frame */
-#define CTL_ORDERS        0x1000
-#define CTL_XSAVE         0x2000
+#define CTL_FP_SIZE       0x07c /* u32: bytes of a saved floating-point state */
+/* Direct hand-over between the user's and the kernel's process. */
+#define CTL_PEER      0x080 /* u32: may hand over to the peer */
+#define CTL_IS_USER   0x084 /* u32: this one runs user mode */
+#define CTL_USER_CS   0x088 /* u32, u32: the user's selectors */
+#define CTL_USER_SS   0x08c
+#define CTL_KERNEL_SP 0x090 /* u64: where its kernel is entered, unless it was changed in place */
+#define CTL_SYSCALL   0x098 /* u64: the entry for system calls */
+#define CTL_SYS_MASKS 0x0a0 /* u32: which masks events */
+#define CTL_GS_USER   0x0a8 /* u64: the user's GS base, unless it was changed in place */
+#define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
+#define CTL_ORDERS    0x1000
+#define CTL_XSAVE     0x2000
 
 /* In the ctl page of slot 0, which belongs to the process that clones the others. */
-#define ZCTL_REQUEST   0x100 /* u32: how many clones were asked for */
+#define ZCTL_REQUEST   0x300 /* u32: how many clones were asked for */
 
 #define PE_NR_ORDERS   64
 #define PE_ORDER_SHIFT 6
@@ -107,6 +122,7 @@
 #define PE_OP_NONE     0
 #define PE_OP_MAP      1
 #define PE_OP_UNMAP    2
+#define PE_OP_PEER     3 /* map pages of the file of groups at PE_PEER */
 
 #define PE_DO_FP       1 /* load the floating-point state from CTL_FP_ADDR */
 #define PE_DO_BASES    2
@@ -115,40 +131,52 @@
 
 /* ---- state ---------------------------------------------------------------------------------- */
 
-#define STATE_EXIT_SEQ     0x000 /* u32: the exit that waits for an answer */
-#define STATE_BELL         0x004 /* u32: rises with every exit and every kick; we sleep on it */
-#define STATE_GO           0x008 /* u32: the last exit after which the guest may run on */
-#define STATE_WAITS        0x00c /* u32: the vCPU thread sleeps on state.go */
-#define STATE_KIND         0x010 /* u32: PE_EXIT_* */
-#define STATE_DONE         0x014 /* u32: orders that the mapper has carried out */
-#define STATE_MAPPER_WAITS 0x018 /* u32: the mapper sleeps on ctl.tail */
-#define STATE_TRACED       0x01c /* u32: a single-step trap hit the trampoline: the guest has TF set */
+#define STATE_EXIT_SEQ 0x000 /* u32: rises with every exit */
+#define STATE_GO       0x004 /* u32: changes when the guest may run on */
+#define STATE_KIND     0x008 /* u32: PE_EXIT_* */
+#define STATE_TURN \
+	0x00c                    /* u32: 1: waits, and may be handed the vCPU by the peer; who sets
+                                    it to 0, by a compare and exchange, has it */
+#define STATE_DONE         0x010 /* u32: orders that the mapper has carried out */
+#define STATE_MAPPER_WAITS 0x014 /* u32: the mapper sleeps on ctl.tail */
+#define STATE_TRACED       0x018 /* u32: a single-step trap hit the trampoline: the guest has TF set */
+#define STATE_SIGNO        0x01c /* u32 */
 #define STATE_UC           0x020 /* u64: PE_EXIT_SIGNAL: where the ucontext lies */
 #define STATE_INFO         0x028 /* u64: and the siginfo */
-#define STATE_SIGNO        0x030 /* u32 */
-#define STATE_SAVED        0x034 /* u32: STATE_XSAVE holds the floating-point state of this exit */
+#define STATE_SAVED        0x030 /* u32: STATE_XSAVE holds the floating-point state of this exit */
+#define STATE_CHANGED      0x034 /* u32: PE_CHANGED_* */
 #define STATE_FS_BASE      0x038 /* u64, u64 */
 #define STATE_GS_BASE      0x040
-#define STATE_TSC          0x048 /* u64: time of the exit, with CTL_USE_TSC */
-#define STATE_KERNEL_SP    0x050 /* u64, u64, u64: answered in place, by STATE_CHANGED */
-#define STATE_KERNEL_SS    0x058
-#define STATE_GS_USER      0x060
-#define STATE_CHANGED      0x068 /* u32: PE_CHANGED_* */
-#define STATE_RESULT       0x06c /* u32: error of a failed script (negative) */
+#define STATE_TSC          0x048 /* u64, u64: time of the exit, of the last resume; CTL_USE_TSC */
+#define STATE_RESUMED      0x050
+#define STATE_KERNEL_SP    0x058 /* u64, u64, u64: answered in place, by STATE_CHANGED */
+#define STATE_KERNEL_SS    0x060
+#define STATE_GS_USER      0x068
 #define STATE_MAPPER_TID   0x070 /* u64 */
-#define STATE_RESUMED      0x098 /* u64: time of the last resume, with CTL_USE_TSC */
-#define STATE_SCRATCH      0x078 /* u64, u64, u64: target, flags and stack of an iret in place */
+#define STATE_RESULT       0x078 /* u32: error of a failed script (negative) */
+#define STATE_MAP_FAILED   0x07c /* u32: mappings that the host refused */
+#define STATE_SCRATCH      0x080 /* u64, u64, u64: target, flags and stack of a jump to the guest */
 #define STATE_REGS         0x0a0 /* struct hv_regs up to rsp */
 #define STATE_REGS_RSP     0x128
 #define STATE_LOCAL        0x140 /* u32 by number: hypercalls answered in place */
-#define STATE_MAP_FAILED   0x240 /* u32: mappings that the host refused */
 #define STATE_XSAVE        0x1000
-#define STATE_SIGSTACK     0x4000
-#define PE_SIGSTACK_SIZE   0x8000
+/* Two pages that the peer may read. */
+#define STATE_OUT        0x2000
+#define OUT_SEQ          0x2000 /* u32: hand-overs given */
+#define OUT_TAKEN        0x2004 /* u32: hand-overs taken from the peer */
+#define OUT_WAITS        0x2008 /* u32: sleeps on OUT_PARK */
+#define OUT_PARK         0x200c /* u32: we change it to make a sleeper look again */
+#define OUT_HV           0x2010 /* u32: 1: our thread sleeps here until an exit */
+#define OUT_FS_BASE      0x2018 /* u64, u64 */
+#define OUT_GS_BASE      0x2020
+#define OUT_REGS         0x2040 /* struct hv_regs up to rsp: the user's */
+#define OUT_XSAVE        0x3000
+#define STATE_SIGSTACK   0x4000
+#define PE_SIGSTACK_SIZE 0x8000
 
 /* In the state page of slot 0. */
-#define ZSTATE_DONE        0x100 /* u32: requests served */
-#define ZSTATE_PID         0x104 /* u32: pid of the last clone, or a negative errno */
+#define ZSTATE_DONE        0x240 /* u32: requests served */
+#define ZSTATE_PID         0x244 /* u32: pid of the last clone, or a negative errno */
 
 #define PE_NR_LOCAL        64
 
@@ -157,6 +185,7 @@
 #define PE_EXIT_READY      3 /* set up, has run nothing */
 #define PE_EXIT_SAVED      4 /* after PE_DO_SAVE */
 #define PE_EXIT_FAILED     5 /* the script failed */
+#define PE_EXIT_TAKEN      6 /* the user's system call arrived, and could not be entered in place */
 
 #define PE_CHANGED_STACK   1
 #define PE_CHANGED_GS_USER 2
@@ -185,36 +214,41 @@
 
 /* ---- of the kernel -------------------------------------------------------------------------- */
 
-#define UC_R8       40
-#define UC_R9       48
-#define UC_R10      56
-#define UC_R11      64
-#define UC_R12      72
-#define UC_R13      80
-#define UC_R14      88
-#define UC_R15      96
-#define UC_RDI      104
-#define UC_RSI      112
-#define UC_RBP      120
-#define UC_RBX      128
-#define UC_RDX      136
-#define UC_RAX      144
-#define UC_RCX      152
-#define UC_RSP      160
-#define UC_RIP      168
-#define UC_FLAGS    176
-#define UC_CS       184 /* u16 cs, gs, fs, ss */
-#define UC_SS       190
-#define UC_TRAPNO   200
-#define UC_FPSTATE  224
-#define UC_SIGINFO  304 /* where the kernel puts the siginfo behind the ucontext */
+#define UC_R8          40
+#define UC_R9          48
+#define UC_R10         56
+#define UC_R11         64
+#define UC_R12         72
+#define UC_R13         80
+#define UC_R14         88
+#define UC_R15         96
+#define UC_RDI         104
+#define UC_RSI         112
+#define UC_RBP         120
+#define UC_RBX         128
+#define UC_RDX         136
+#define UC_RAX         144
+#define UC_RCX         152
+#define UC_RSP         160
+#define UC_RIP         168
+#define UC_FLAGS       176
+#define UC_CS          184 /* u16 cs, gs, fs, ss */
+#define UC_SS          190
+#define UC_TRAPNO      200
+#define UC_FPSTATE     224
+#define SI_CALL_ADDR   16 /* in the siginfo of SIGSYS */
+#define SI_ARCH        28
+#define UC_SIGINFO     304 /* where the kernel puts the siginfo behind the ucontext */
 
-#define PE_SIG_KICK 10 /* SIGUSR1 */
-#define PE_SIG_TRAP 5  /* SIGTRAP */
-#define PE_SIG_SEGV 11 /* SIGSEGV */
+#define PE_SIG_KICK    10 /* SIGUSR1 */
+#define PE_SIG_TRAP    5  /* SIGTRAP */
+#define PE_SIG_SEGV    11 /* SIGSEGV */
+#define PE_SIG_BUS     7  /* SIGBUS */
+#define PE_SIG_SYS     31 /* SIGSYS */
 
-#define PE_CS64     0x33
-#define PE_CS32     0x23
-#define PE_SS       0x2b
+#define PE_CS64        0x33
+#define PE_CS32        0x23
+#define PE_ARCH_X86_64 0xc000003e /* AUDIT_ARCH_X86_64 */
+#define PE_SS          0x2b
 
 #endif

@@ -127,12 +127,18 @@ void pe_sync(struct hv_domain *d, uint32_t vcpu_mask)
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
 		struct pe_vcpu *pv = d->vcpu[i] ? d->vcpu[i]->engine_priv : NULL;
 
-		if (!(vcpu_mask >> i & 1) || !pv || !pv->current)
+		if (!(vcpu_mask >> i & 1) || !pv)
 			continue;
-		pe_apply_log(pv->current);
-		/* Our own guest is released only behind what was ordered just now. */
-		if (!is_ours(pv))
-			pe_order_ask(pv->current);
+		if (pv->current) {
+			pe_apply_log(pv->current);
+			/* Our own guest is released only behind what was ordered just now. */
+			if (!is_ours(pv))
+				pe_order_ask(pv->current);
+		}
+		if (pv->partner) {
+			pe_apply_log(pv->partner);
+			pe_order_ask(pv->partner);
+		}
 	}
 	pe_order_wait_confirmed(pd);
 	pthread_mutex_unlock(&pd->lock);

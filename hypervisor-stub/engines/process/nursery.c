@@ -145,6 +145,25 @@ static bool wait_for_change(_Atomic uint32_t *word, uint32_t old, pid_t pid)
 	return true;
 }
 
+/* Waits for the first exit of a new process; false when it ends instead. */
+static bool wait_for_birth(struct pe_proc *p)
+{
+	uint64_t end = pe_now() + BORN_WITHIN_NS;
+
+	for (;;) {
+		uint64_t now = pe_now();
+
+		atomic_store(pe_word(p->state, OUT_HV), 1);
+		if (pe_load(p->state, STATE_EXIT_SEQ))
+			break;
+		pe_futex_wait(pe_word(p->state, OUT_HV), 1, now + 20000000);
+		if (now >= end || pe_has_ended(p->pid))
+			break;
+	}
+	atomic_store(pe_word(p->state, OUT_HV), 0);
+	return pe_load(p->state, STATE_EXIT_SEQ) != 0;
+}
+
 /* Has the nursery clone itself into a slot. Returns a pid or a negative errno. */
 static pid_t clone_into(struct pe_domain *pd, unsigned slot)
 {
@@ -166,7 +185,8 @@ static void write_ctl(struct pe_proc *p)
 
 	pe_store64(p->ctl, CTL_ACK, p->slot);
 	pe_store64(p->ctl, CTL_XMASK, mask);
-	pe_store(p->ctl, CTL_HV_WAITS, 1);
+	pe_store(p->ctl, CTL_FP_SIZE, pe_xsave_size());
+	pe_store64(p->ctl, CTL_BELL, PE_STATE + OUT_HV);
 	pe_store(p->ctl, CTL_USE_TSC, p->pd->d->machine->clock.tsc_is_usable);
 }
 
@@ -195,8 +215,7 @@ static int create(struct pe_domain *pd)
 	pid = clone_into(pd, p->slot);
 	if (pid > 0) {
 		p->pid = pid;
-		if (!wait_for_change(pe_word(p->state, STATE_BELL), 0, pid) ||
-		    pe_load(p->state, STATE_KIND) != PE_EXIT_READY) {
+		if (!wait_for_birth(p) || pe_load(p->state, STATE_KIND) != PE_EXIT_READY) {
 			reap(pid);
 			pid = -EAGAIN;
 		}
@@ -209,8 +228,7 @@ static int create(struct pe_domain *pd)
 		free(p);
 		return pid;
 	}
-	p->seq = 1;
-	pe_store(p->ctl, CTL_HV_WAITS, 0);
+	p->seq = pe_load(p->state, STATE_EXIT_SEQ);
 	p->mapper_tid = (pid_t)pe_load64(p->state, STATE_MAPPER_TID);
 	p->fs_base = p->gs_base = ~UINT64_C(0);
 	p->next = pd->spare;

@@ -113,6 +113,15 @@ void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offse
 	write_order(p, PE_OP_MAP, addr, len, offset, prot);
 }
 
+void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer)
+{
+	uint64_t at = PE_FILE_SLOTS + (uint64_t)peer->slot * PE_SLOT_SIZE + PE_SLOT_STATE +
+	              STATE_OUT;
+
+	write_order(p, PE_OP_PEER, PE_PEER, PE_PEER_SIZE, at, PROT_READ);
+	p->removed_at = p->tail; /* what was there before must be gone, too */
+}
+
 void pe_order_unmap(struct pe_proc *p, uint64_t addr, uint64_t len)
 {
 	write_order(p, PE_OP_UNMAP, addr, len, 0, 0);

@@ -118,6 +118,8 @@ static int vcpu_create(struct hv_vcpu *v)
 	pv->pd = pe_of(v->domain);
 	pv->last_call = ~UINT64_C(0);
 	pv->place.core = -1;
+	pv->user_cs = FLAT_USER_CS;
+	pv->user_ss = FLAT_USER_SS;
 	pv->yields = v->domain->machine->clock.tsc_is_usable ? PE_YIELDS : 0;
 	pv->yields_again = pv->yields ? 0 : UINT64_MAX;
 	pthread_mutex_init(&pv->kick_lock, NULL);

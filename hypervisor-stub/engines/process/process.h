@@ -15,6 +15,7 @@
  *   run.c        vcpu_run(): from the registers into the guest and back
  *   wait.c       waiting for an exit, kicks and deadlines
  *   fpu.c        the floating-point state on its way between processes
+ *   pair.c       the user's and the kernel's process that hand the vCPU to each other
  *   placement.c  which core a vCPU's group runs on
  *
  * Locks: pe_domain.lock comes after the core's domain lock and protects everything of a pe_domain
@@ -34,9 +35,11 @@
 #include "hypervisor-stub/engines/process/options.h"
 #include "hypervisor-stub/engines/process/placement.h"
 
-#define PE_YIELDS   4 /* how often to give way before sleeping, on a core that nobody else wants */
-#define PE_SPINS    2000 /* looks before sleeping, when both sides have a core of their own */
-#define PE_LOG_SIZE 4096 /* removals remembered; who lags more drops everything */
+#define PE_YIELDS     4 /* how often to give way before sleeping, on a core that nobody else wants */
+#define PE_SPINS      2000 /* looks before sleeping, when both sides have a core of their own */
+#define XSAVE_MXCSR   24   /* its offset in a saved floating-point state */
+#define MXCSR_INITIAL 0x1f80u
+#define PE_LOG_SIZE   4096 /* removals remembered; who lags more drops everything */
 
 struct pe_domain;
 struct pe_vcpu;
@@ -54,7 +57,8 @@ struct pe_proc {
 	struct pe_vcpu *owner; /* NULL: a spare one */
 	mfn_t root;
 	bool is_user;
-	uint64_t used; /* for least recently used */
+	uint64_t used;        /* for least recently used */
+	struct pe_proc *peer; /* whose pages are at PE_PEER; pair.c */
 	struct pe_proc *next;
 
 	/* orders.c */
@@ -74,7 +78,9 @@ struct pe_proc {
 	unsigned failed_in_a_row;
 
 	/* vCPU thread */
-	uint32_t seq;              /* the exit it stopped at */
+	uint32_t seq;              /* the last exit seen */
+	uint32_t go;               /* how often it was told to go on */
+	uint32_t given;            /* hand-overs that it had given when it went on last */
 	uint64_t fs_base, gs_base; /* in its registers now */
 	int core;                  /* pinned to; -1: nowhere */
 	bool ran;                  /* since placement.c looked at its time, */
@@ -134,24 +140,32 @@ enum pe_fp {
 struct pe_vcpu {
 	struct hv_vcpu *v;
 	struct pe_domain *pd;
-	struct pe_proc *current; /* under pd->lock to change, vCPU thread to read */
+	/*
+	 * The process that ran last or runs, and the one that it may hand the vCPU to and have it
+	 * back from without us; NULL: none. Under pd->lock to change, vCPU thread to read.
+	 */
+	struct pe_proc *current, *partner;
 
-	/* Kicks. `current` changes under kick_lock too, so a kicker with it may use the process. */
+	/* Kicks. The two change under kick_lock too, so a kicker with it may use the processes. */
 	pthread_mutex_t kick_lock;
 	atomic_bool kicked;   /* vcpu_kick() since hv_vcpu_tick() last ran */
 	atomic_bool sleeping; /* the vCPU thread sleeps, or is about to, on the bell of `current` */
 	atomic_bool yielding; /* it gives way instead: the guest itself must be stopped */
 
+	_Atomic(_Atomic uint32_t *) bell; /* where it sleeps */
+
 	/* vCPU thread */
-	bool entered; /* this thread has been set up */
+	struct pe_proc *died; /* after pe_wait() */
+	bool entered;         /* this thread has been set up */
 	pthread_t thread;
 	enum pe_fp fp;
 	struct pe_proc *fp_proc;
-	uint64_t fp_addr;   /* as the guest process sees it */
-	uint8_t *fp_copy;   /* PE_XSAVE_MAX bytes, aligned to 64 */
-	uint64_t save_mask; /* hypercalls that have changed the process: bit by number */
-	uint64_t version;   /* what xen_version(XENVER_version) answered; 0: not asked yet */
-	uint64_t last_call; /* number of the hypercall that stopped it last; ~0: none */
+	uint64_t fp_addr;          /* as the guest process sees it */
+	uint8_t *fp_copy;          /* PE_XSAVE_MAX bytes, aligned to 64 */
+	uint64_t save_mask;        /* hypercalls that have changed the process: bit by number */
+	uint16_t user_cs, user_ss; /* that it ran user mode with last */
+	uint64_t version;          /* what xen_version(XENVER_version) answered; 0: not asked yet */
+	uint64_t last_call;        /* number of the hypercall that stopped it last; ~0: none */
 	uint64_t local[PE_NR_LOCAL];
 
 	/* wait.c */
@@ -214,6 +228,7 @@ struct pe_schedstat {
 };
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out); /* false where the host does not tell */
 size_t pe_max_mappings(void);                           /* vm.max_map_count */
+unsigned pe_xsave_size(void);                           /* bytes of a saved state with these */
 uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE_MAX */
 
 /* probe.c: engine.h has the contracts */
@@ -259,13 +274,17 @@ void pe_nursery_doom(struct pe_domain *pd, struct pe_proc *p);
 /* cache.c */
 /* Makes current the process of v's root. 0 or a negative errno. Takes pd->lock. */
 int pe_cache_activate(struct pe_vcpu *pv);
-/* The current process has died: forget it. Takes pd->lock. */
-void pe_cache_bury(struct pe_vcpu *pv);
+/* One of v's processes has died: forget it. Takes pd->lock. */
+void pe_cache_bury(struct pe_vcpu *pv, struct pe_proc *p);
+struct pe_proc *pe_cache_find(struct pe_vcpu *pv, mfn_t root, bool is_user); /* Lock: pd */
+void pe_cache_set_current(struct pe_vcpu *pv, struct pe_proc *p,
+                          struct pe_proc *partner); /* Lock: pd */
 void pe_cache_drop_root(struct pe_domain *pd, mfn_t root);
 void pe_cache_drop_vcpu(struct pe_vcpu *pv);
 
 /* orders.c; all with pd->lock */
 void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset, uint32_t prot);
+void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer);
 void pe_order_unmap(struct pe_proc *p, uint64_t addr, uint64_t len);
 void pe_order_unmap_all(struct pe_proc *p);
 /* Lets the mapper see what was written; go: the exit to release after the last of it, 0: none. */
@@ -287,20 +306,29 @@ void pe_apply_log(struct pe_proc *p);  /* Lock: pd */
 int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);
 void pe_vcpu_kick(struct hv_vcpu *v);
 /*
- * Lets p go on after the exit it stopped at and waits for its next one. False when it died.
+ * Lets p go on after the exit it stopped at and waits for the next one, of p or of the partner that it
+ * may have handed the vCPU to. Returns who stopped, NULL when the one that ran died.
  * Calls hv_vcpu_tick() as vcpu_run() promises, and stops the guest when that says so.
  */
-bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p);
+struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner);
 void pe_go(struct pe_proc *p);
 
 /* fpu.c */
 /* Brings the state out of the process that holds it, which may have to save it first. */
 void pe_fpu_collect(struct pe_vcpu *pv);
 /* What p must load before v runs in it; returns PE_DO_FP or 0. */
+/* p handed it over with a system call that nobody took in place. */
+void pe_fpu_is_in_out(struct pe_vcpu *pv, struct pe_proc *p);
 uint32_t pe_fpu_load(struct pe_vcpu *pv, struct pe_proc *p);
 /* Where the state is after an exit: live in p, or in its signal frame (fpstate, in the process). */
 void pe_fpu_is_live(struct pe_vcpu *pv, struct pe_proc *p);
 void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate);
+
+/* pair.c; from the vCPU's thread */
+/* The process that p, about to run, may hand the vCPU to, all set up for it; or NULL. Takes pd->lock. */
+struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p);
+/* After an exit of x: what the two did meanwhile becomes v's state. other: NULL when it has died. */
+void pe_pair_settle(struct pe_vcpu *pv, struct pe_proc *x, struct pe_proc *other);
 
 /* placement.c; all from the vCPU's thread */
 void pe_place_thread(struct pe_vcpu *pv);                  /* first thing in that thread */

@@ -94,8 +94,8 @@ static bool in_place_allowed(const struct hv_vcpu *v, const struct pe_proc *p)
 	const struct hv_tracer *tracer = v->domain->machine->tracer;
 
 	/* An iret also ends an NMI, which the core keeps account of. */
-	return v->in_kernel && !p->is_user && !(tracer && tracer->every_call) &&
-	       !v->traps.nmi_pending && !v->traps.in_nmi;
+	return !p->is_user && !(tracer && tracer->every_call) && !v->traps.nmi_pending &&
+	       !v->traps.in_nmi;
 }
 
 static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
@@ -105,10 +105,13 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	              v->info_offset <= HV_PAGE_SIZE - sizeof(struct vcpu_info);
 	bool iopl = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1;
 
-	pe_store(p->ctl, CTL_IN_PLACE, in_place_allowed(v, p));
+	/* A partner is entered as its kernel is, whatever the user does now. */
+	bool as_kernel = v->in_kernel || p != pv->current;
+
+	pe_store(p->ctl, CTL_IN_PLACE, as_kernel && in_place_allowed(v, p));
 	pe_store64(p->ctl, CTL_INFO, window ? PE_WINDOW + v->info_offset : 0);
-	pe_store(p->ctl, CTL_CS, v->regs.cs | 3);
-	pe_store(p->ctl, CTL_SS, v->regs.ss | 3);
+	pe_store(p->ctl, CTL_CS, p == pv->current ? v->regs.cs | 3 : FLAT_KERNEL_CS);
+	pe_store(p->ctl, CTL_SS, p == pv->current ? v->regs.ss | 3 : FLAT_KERNEL_SS);
 	pe_store(p->ctl, CTL_IOPL, v->traps.iopl << 12);
 	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
@@ -118,11 +121,13 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	pe_store(p->ctl, CTL_MAPPER_YIELDS, pe_place_spins(pv) || !pv->yields ? 0 : 2);
 }
 
-static void enter(struct pe_vcpu *pv, struct pe_proc *p)
+static void enter(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner)
 {
 	uint32_t action = put_regs(pv->v, p);
 
 	put_in_place(pv, p);
+	if (partner)
+		put_in_place(pv, partner);
 	action |= pe_fpu_load(pv, p);
 	pe_store(p->ctl, CTL_ACTION, action);
 }
@@ -284,17 +289,46 @@ static void take_signal(struct pe_vcpu *pv, struct pe_proc *p, struct hv_exit *e
 	}
 }
 
-static void take_exit(struct pe_vcpu *pv, struct pe_proc *p, struct hv_exit *exit)
+/*
+ * The user's process u made a system call that its kernel's process took, but did not enter: a stop
+ * was wanted, or the kernel's stack was not there. It is as if u had come to us with it.
+ */
+static void take_users_call(struct pe_vcpu *pv, struct pe_proc *u, struct hv_exit *exit)
+{
+	struct hv_vcpu *v = pv->v;
+	uint64_t fs = pe_load64(u->state, OUT_FS_BASE), gs = pe_load64(u->state, OUT_GS_BASE);
+
+	memcpy(&v->regs, u->state + OUT_REGS, offsetof(struct hv_regs, rsp) + 8);
+	v->regs.rflags = (v->regs.rflags & FLAGS_OF_RING3) | X86_FLAG_ONE | X86_FLAG_IF;
+	v->regs.rcx = v->regs.rip;
+	v->regs.r11 = v->regs.rflags;
+	v->regs.fs_base = is_canonical(fs) ? fs : 0;
+	v->regs.gs_base_user = is_canonical(gs) ? gs : 0;
+	v->regs.cs = pv->user_cs;
+	v->regs.ss = pv->user_ss;
+	v->in_kernel = false;
+	pe_fpu_is_in_out(pv, u);
+	exit->kind = HV_EXIT_SYSCALL;
+	if (v->regs.rip >= PE_GUEST_END)
+		exception(exit, VECTOR_GP, 0, 0); /* no instruction can have been there */
+}
+
+static void take_exit(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *other,
+                      struct hv_exit *exit)
 {
 	uint32_t kind = pe_load(p->state, STATE_KIND);
 
 	pv->last_call = NO_CALL;
-	take_in_place(pv, p);
+	if (other || p != pv->current)
+		pe_pair_settle(pv, p, other);
+	take_in_place(pv, p->is_user && other ? other : p);
 	take_bases(pv->v, p);
 	if (kind == PE_EXIT_HYPERCALL) {
 		take_hypercall(pv, p, exit);
 	} else if (kind == PE_EXIT_SIGNAL) {
 		take_signal(pv, p, exit);
+	} else if (kind == PE_EXIT_TAKEN && other && other->is_user) {
+		take_users_call(pv, other, exit);
 	} else {
 		exception(exit, VECTOR_GP, 0, 0); /* forged */
 		pe_fpu_is_live(pv, p);
@@ -342,7 +376,7 @@ static bool fits(const struct hv_vcpu *v, const struct pe_proc *p)
 int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 {
 	struct pe_vcpu *pv = v->engine_priv;
-	struct pe_proc *p = pv->current;
+	struct pe_proc *p = pv->current, *partner;
 	int rc;
 
 	memset(exit, 0, sizeof(*exit));
@@ -369,18 +403,24 @@ int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 		pe_map_window(p);
 		pthread_mutex_unlock(&pv->pd->lock);
 	}
+	partner = pe_pair_up(pv, p);
 	pe_place_proc(pv, p);
-	enter(pv, p);
-	if (!pe_wait(pv, p)) {
+	if (partner)
+		pe_place_proc(pv, partner);
+	enter(pv, p, partner);
+	p = pe_wait(pv, p, partner);
+	pe_place_leave(pv);
+	if (!p) {
 		exit->kind = HV_EXIT_DEAD;
 		exit->why =
-			"its Linux process was killed: by its own use of the stack pointer, by the "
-			"host for lack of memory, or from outside";
-		exit->from_user_root = p->is_user;
-		pe_cache_bury(pv);
+			"its Linux process ignores orders to stop, or was killed: by its own use "
+			"of the stack pointer, by the host for lack of memory, or from outside";
+		exit->from_user_root = pv->died->is_user;
+		v->in_kernel = !pv->died->is_user;
+		pe_cache_bury(pv, pv->died);
 		return 0;
 	}
-	take_exit(pv, p, exit);
-	pe_place_leave(pv);
+	/* The partner may have died meanwhile. */
+	take_exit(pv, p, p == pv->current ? pv->partner : pv->current, exit);
 	return 0;
 }

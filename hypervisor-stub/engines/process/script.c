@@ -153,7 +153,6 @@ static void write_child(struct pe_domain *pd)
 	HV_ASSERT(w.next == child_map_ctl(pd));
 	map(&w, PE_CTL, PE_CTL_SIZE, PROT_READ, PE_FD_GROUP, 0);
 	map(&w, PE_STATE, PE_STATE_SIZE, PROT_READ | PROT_WRITE, PE_FD_GROUP, 0);
-	call(&w, SYS_close, PE_FD_GROUP, 0, 0, 0);
 	add(&w, PE_CHECK_FORK, CONST_ADDRESS(CONST_MAPPER_SCRIPT), SYS_clone,
 	    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, 0, 0,
 	    0, 0, 0);
@@ -175,6 +174,7 @@ static void write_mapper(struct pe_domain *pd)
 static void write_data(struct pe_domain *pd)
 {
 	struct script_data *data = (void *)(pd->base + PE_FILE_CONST + CONST_DATA);
+	const uint32_t mxcsr = MXCSR_INITIAL;
 
 	data->signal_stack.ss_sp = (void *)(uintptr_t)(PE_STATE + STATE_SIGSTACK);
 	data->signal_stack.ss_size = PE_SIGSTACK_SIZE;
@@ -185,6 +185,7 @@ static void write_data(struct pe_domain *pd)
 	data->mask = ~UINT64_C(0);
 	for (size_t i = 0; i < NR_SIGNALS; i++)
 		data->mask &= ~(UINT64_C(1) << (guest_signals[i] - 1));
+	memcpy(pd->base + PE_FILE_CONST + CONST_INITIAL_FP + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
 	strncpy(data->name, "paravane-guest", sizeof(data->name) - 1);
 }
 

@@ -25,6 +25,27 @@
 #define CTL(f)   base + (PE_CTL - PE_CODE) + (f)(%rip)
 #define STATE(f) base + (PE_STATE - PE_CODE) + (f)(%rip)
 #define CONST(f) base + (PE_CONST - PE_CODE) + (f)(%rip)
+#define PEER(f)  base + (PE_PEER - STATE_OUT - PE_CODE) + (f)(%rip)
+
+/* Offsets in CTL_REGS, STATE_REGS and OUT_REGS: struct hv_regs. */
+#define R15    0x00
+#define R14    0x08
+#define R13    0x10
+#define R12    0x18
+#define RBP    0x20
+#define RBX    0x28
+#define R11    0x30
+#define R10    0x38
+#define R9     0x40
+#define R8     0x48
+#define RAX    0x50
+#define RCX    0x58
+#define RDX    0x60
+#define RSI    0x68
+#define RDI    0x70
+#define RIP    0x78
+#define RFLAGS 0x80
+#define RSP    0x88
 
 #define NR_WRITE       1
 #define NR_MMAP        9
@@ -41,6 +62,11 @@
 #define MINUS_ERRNO    -4096 /* system call results above it, unsigned, are errors */
 
 #define FLAG_TF        0x100
+#define FLAG_IF        0x200
+#define FLAG_ALWAYS    0x202   /* IF and the one that is always set */
+#define FLAGS_USER     0x244dd5 /* what ring 3 can change */
+#define FLAGS_ON_ENTRY 0x54500 /* cleared when a kernel is entered: TF, DF, NT, RF, AC */
+#define FLAG_IF_IOPL   0x3200
 /* Flags that an iret in place can load: all the ordinary ones, and IF and IOPL, which mean nothing. */
 #define FLAGS_PLAIN    0x243ed7
 
@@ -60,6 +86,28 @@
 	xor	%r10d, %r10d
 	mov	$NR_FUTEX, %eax
 	syscall
+.endm
+
+/* The time, where the guest process may ask for it. Loses rax and rdx. */
+.macro STAMP word:vararg
+	cmpl	$0, CTL(CTL_USE_TSC)
+	je	771f
+	rdtsc
+	shl	$32, %rdx
+	or	%rdx, %rax
+	mov	%rax, \word
+771:
+.endm
+
+/* Makes rax a canonical address, as a segment base must be. */
+.macro CANONICAL
+	shl	$16, %rax
+	sar	$16, %rax
+.endm
+
+.macro MASK_FP
+	mov	CTL(CTL_XMASK), %eax
+	mov	CTL(CTL_XMASK + 4), %edx
 .endm
 
 	.section .rodata.pe_trampoline, "a", @progbits
@@ -117,8 +165,7 @@ slow:	/* all registers into state.regs, downwards from rip */
 	mov	CTL(CTL_SAVE_MASK), %rdx
 	bt	%rax, %rdx
 	jnc	1f
-	mov	CTL(CTL_XMASK), %eax
-	mov	CTL(CTL_XMASK + 4), %edx
+	MASK_FP
 	xsave64	STATE(STATE_XSAVE)
 	movl	$1, STATE(STATE_SAVED)
 1:	rdfsbase %rax
@@ -188,13 +235,13 @@ answered: /* back to the hypercall page, flags as they were */
 iret_in_place:
 	mov	STATE(STATE_REGS_RSP), %r11
 touch_iret:
-	cmpq	$0, 24(%r11) /* flags */
-	jne	slow_iret
 	movzwl	40(%r11), %ecx /* cs: ring 3 is user mode, else the selector in use */
 	mov	%ecx, %eax
 	or	$3, %eax
 	cmp	%eax, %ecx
-	je	slow_iret
+	je	iret_to_user
+	cmpq	$0, 24(%r11) /* flags */
+	jne	slow_iret
 	cmp	%eax, CTL(CTL_CS)
 	jne	slow_iret
 	movzwl	64(%r11), %eax /* ss */
@@ -235,12 +282,102 @@ touch_iret:
 1:	mov	(%r11), %rax
 	mov	16(%r11), %rcx
 	mov	8(%r11), %r11
-touch_iret_end:
 	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
 	lea	STATE(STATE_SCRATCH + 8), %rsp
 	popfq
 	pop	%rsp
 	jmp	*STATE(STATE_SCRATCH)
+
+/* The same to user mode, when the user's process may be handed the vCPU: its registers go to OUT. */
+iret_to_user:
+	cmpl	$0, CTL(CTL_PEER)
+	je	slow_iret
+	cmp	%ecx, CTL(CTL_USER_CS)
+	jne	slow_iret
+	movzwl	64(%r11), %ecx
+	cmp	%ecx, CTL(CTL_USER_SS)
+	jne	slow_iret
+	mov	32(%r11), %rcx
+	mov	%rcx, %rax
+	shr	$47, %rax
+	jnz	slow_iret
+	mov	%rcx, STATE(OUT_REGS + RIP)
+	mov	56(%r11), %rax
+	mov	%rax, STATE(OUT_REGS + RSP)
+	mov	48(%r11), %rax
+	test	$~FLAGS_PLAIN, %rax
+	jnz	slow_iret
+	mov	%rax, STATE(OUT_REGS + RFLAGS)
+	xor	CTL(CTL_IOPL), %eax
+	test	%eax, CTL(CTL_IOPL + 4)
+	jnz	slow_iret
+	mov	STATE(OUT_REGS + RFLAGS), %rax
+	cmpq	$VGCF_in_syscall, 24(%r11)
+	je	1f
+	cmpq	$0, 24(%r11)
+	jne	slow_iret
+	mov	8(%r11), %rax
+	mov	16(%r11), %rcx
+1:	mov	%rax, STATE(OUT_REGS + R11)
+	mov	%rcx, STATE(OUT_REGS + RCX)
+	mov	(%r11), %rax
+	mov	%rax, STATE(OUT_REGS + RAX)
+	mov	STATE(OUT_REGS + RFLAGS), %ecx
+	not	%ecx
+	shr	$9, %ecx
+	and	$1, %ecx
+	mov	CTL(CTL_INFO), %rax
+	xchg	%cl, 1(%rax) /* see above */
+	cmpb	$0, 1(%rax)
+	jne	1f
+	cmpb	$0, (%rax)
+	jne	slow_iret
+touch_iret_end:
+1:	mov	%r15, STATE(OUT_REGS + R15)
+	mov	%r14, STATE(OUT_REGS + R14)
+	mov	%r13, STATE(OUT_REGS + R13)
+	mov	%r12, STATE(OUT_REGS + R12)
+	mov	%rbp, STATE(OUT_REGS + RBP)
+	mov	%rbx, STATE(OUT_REGS + RBX)
+	mov	%r10, STATE(OUT_REGS + R10)
+	mov	%r9, STATE(OUT_REGS + R9)
+	mov	%r8, STATE(OUT_REGS + R8)
+	mov	%rdx, STATE(OUT_REGS + RDX)
+	mov	%rsi, STATE(OUT_REGS + RSI)
+	mov	%rdi, STATE(OUT_REGS + RDI)
+	MASK_FP
+	xsave64	STATE(OUT_XSAVE)
+	rdfsbase %rax
+	mov	%rax, STATE(OUT_FS_BASE)
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_BASE)
+	mov	CTL(CTL_GS_USER), %rax
+	testl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+	jz	2f
+	mov	STATE(STATE_GS_USER), %rax
+2:	mov	%rax, STATE(OUT_GS_BASE)
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
+
+/*
+ * The vCPU goes to the peer, whose process finds our OUT; we wait until it comes back or the
+ * hypervisor resumes us. The peer may be about to sleep when we look: then waking wakes nobody, and
+ * we try again until it sleeps or has seen us.
+ */
+hand_over:
+	mov	STATE(STATE_GO), %ebx
+	movl	$1, STATE(STATE_TURN)
+	lock incl STATE(OUT_SEQ) /* full barrier; pairs with the xchg of OUT_WAITS */
+	mov	$64, %r12d
+1:	cmpl	$0, PEER(OUT_WAITS)
+	je	wait
+	WAKE	PEER(OUT_PARK)
+	test	%eax, %eax
+	jnz	wait
+	mov	$NR_SCHED_YIELD, %eax
+	syscall
+	dec	%r12d
+	jnz	1b
+	jmp	wait
 
 slow_iret:
 	mov	$__HYPERVISOR_iret, %eax
@@ -256,6 +393,8 @@ pe_tramp_signal:
 	sub	%rcx, %rax
 	cmp	$PE_CODE_SIZE, %rax
 	jb	inside
+	cmp	$PE_SIG_SYS, %edi
+	je	user_call
 	cmp	$PE_SIG_KICK, %edi
 	jne	report
 	cmpl	$0, CTL(CTL_PENDING)
@@ -272,6 +411,67 @@ report:
 	mov	$PE_EXIT_SIGNAL, %ebp
 	jmp	post
 
+user_call: /* a system call of user mode goes to its kernel's process, if it is an ordinary one */
+	cmpl	$0, CTL(CTL_PEER)
+	je	report
+	cmpl	$0, CTL(CTL_IS_USER)
+	je	report
+	cmpl	$0, CTL(CTL_PENDING)
+	jne	report
+	cmpl	$0, STATE(STATE_TRACED)
+	jne	report
+	cmpl	$PE_ARCH_X86_64, SI_ARCH(%rsi)
+	jne	report
+	mov	SI_CALL_ADDR(%rsi), %rax
+	shr	$47, %rax
+	jnz	report
+	cmpw	$PE_CS64, UC_CS(%rdx)
+	jne	report
+	testl	$FLAG_TF, UC_FLAGS(%rdx)
+	jnz	report
+	mov	%rdx, %rsp
+	mov	UC_R15(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R15)
+	mov	UC_R14(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R14)
+	mov	UC_R13(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R13)
+	mov	UC_R12(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R12)
+	mov	UC_RBP(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RBP)
+	mov	UC_RBX(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RBX)
+	mov	UC_R10(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R10)
+	mov	UC_R9(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R9)
+	mov	UC_R8(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + R8)
+	mov	UC_RAX(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RAX)
+	mov	UC_RDX(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RDX)
+	mov	UC_RSI(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RSI)
+	mov	UC_RDI(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RDI)
+	mov	UC_RIP(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RIP)
+	mov	UC_FLAGS(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RFLAGS)
+	mov	UC_RSP(%rsp), %rax
+	mov	%rax, STATE(OUT_REGS + RSP)
+	mov	UC_FPSTATE(%rsp), %rsi
+	lea	STATE(OUT_XSAVE), %rdi
+	mov	CTL(CTL_FP_SIZE), %ecx
+	rep movsb
+	rdfsbase %rax
+	mov	%rax, STATE(OUT_FS_BASE)
+	rdgsbase %rax
+	mov	%rax, STATE(OUT_GS_BASE)
+	jmp	hand_over
+
 inside:	/* rax = offset in this page */
 	cmp	$PE_SIG_KICK, %edi
 	je	go_back
@@ -282,24 +482,38 @@ inside:	/* rax = offset in this page */
 	andl	$~FLAG_TF, UC_FLAGS(%rdx)
 	movl	$1, STATE(STATE_TRACED)
 	jmp	go_back
-1:	/* Guest memory that an in-place answer touched is gone: the long way finds out why. */
-	lea	slow(%rip), %rcx
-	cmp	$touch_version - base, %rax
-	jb	report
-	cmp	$touch_version_end - base, %rax
-	jb	2f
-	lea	slow_iret(%rip), %rcx
-	cmp	$touch_iret - base, %rax
-	jb	report
-	cmp	$touch_iret_end - base, %rax
-	jae	report
-2:	mov	%rcx, UC_RIP(%rdx)
+1:	/* Memory that we touched for the guest is gone, or held what cannot be loaded. */
+	lea	fixups(%rip), %rsi
+2:	movzwl	(%rsi), %ecx
+	test	%ecx, %ecx
+	jz	3f
+	cmp	%rcx, %rax
+	jb	4f
+	movzwl	2(%rsi), %ecx
+	cmp	%rcx, %rax
+	jb	5f
+4:	add	$6, %rsi
+	jmp	2b
+5:	movzwl	4(%rsi), %ecx
+	lea	base(%rip), %rax
+	add	%rcx, %rax
+	mov	%rax, UC_RIP(%rdx)
+	jmp	go_back
+3:	lea	UC_SIGINFO(%rdx), %rsi
+	jmp	report
+
+/* From, up to, where to go on instead; offsets in this page. */
+fixups:
+	.word	touch_version - base, touch_version_end - base, slow - base
+	.word	touch_iret - base, touch_iret_end - base, slow_iret - base
+	.word	touch_entry - base, touch_entry_end - base, taken - base
+	.word	touch_fp - base, touch_fp_end - base, initial_fp - base
+	.word	0
 
 go_back: /* to what this signal interrupted, all registers as they were */
 	mov	UC_FPSTATE(%rdx), %rbx
 	mov	%rdx, %rcx
-	mov	CTL(CTL_XMASK), %eax
-	mov	CTL(CTL_XMASK + 4), %edx
+	MASK_FP
 	xrstor64 (%rbx)
 	pushq	$2 /* NT would make iretq fault */
 	popfq
@@ -336,62 +550,195 @@ go_back: /* to what this signal interrupted, all registers as they were */
 
 post:	/* ebp = kind; everything else is in state already */
 	movl	%ebp, STATE(STATE_KIND)
-	cmpl	$0, CTL(CTL_USE_TSC)
-	je	1f
-	rdtsc
-	shl	$32, %rdx
-	or	%rdx, %rax
-	mov	%rax, STATE(STATE_TSC)
-1:	mov	CTL(CTL_ANSWERED), %ebx
-	inc	%ebx
-	mov	%ebx, STATE(STATE_EXIT_SEQ)
-	/* A full barrier: the exit is visible before we look whether our other half sleeps. */
-	lock incl STATE(STATE_BELL)
-	cmpl	$0, CTL(CTL_HV_WAITS)
+	STAMP	STATE(STATE_TSC)
+	/* What "go on" reads now is not for this exit, whoever is quick to answer. */
+	mov	STATE(STATE_GO), %ebx
+	mov	CTL(CTL_BELL), %r13
+	lock incl STATE(STATE_EXIT_SEQ) /* full barrier; pairs with ours after OUT_HV is set */
+1:	cmpl	$0, (%r13)
 	je	wait
-	WAKE	STATE(STATE_BELL)
+	mov	%r13, %rdi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	mov	$NR_FUTEX, %eax
+	syscall
+	test	%eax, %eax
+	jnz	wait
+	mov	$NR_SCHED_YIELD, %eax /* it is about to sleep, or about to see us */
+	syscall
+	jmp	1b
 
+/*
+ * Waits until GO is not ebx any more, or the peer hands us the vCPU. `check` comes back to r14 when
+ * there is nothing yet.
+ */
 wait:	mov	CTL(CTL_SPINS), %r12d
-1:	cmp	%ebx, STATE(STATE_GO)
-	je	resume
-	pause
+1:	lea	2f(%rip), %r14
+	jmp	check
+2:	pause
 	dec	%r12d
 	jns	1b
 	mov	CTL(CTL_YIELDS), %r12d
-2:	dec	%r12d
-	js	3f
+3:	dec	%r12d
+	js	5f
 	mov	$NR_SCHED_YIELD, %eax
 	syscall
-	cmp	%ebx, STATE(STATE_GO)
-	je	resume
-	jmp	2b
-3:	movl	$1, %eax
-	xchg	%eax, STATE(STATE_WAITS) /* full barrier; pairs with the one before WAITS is read */
-	mov	STATE(STATE_GO), %edx
-	cmp	%ebx, %edx
-	je	resume
-	SLEEP	STATE(STATE_GO)
-	jmp	3b
+	lea	4f(%rip), %r14
+	jmp	check
+4:	jmp	3b
+5:	mov	STATE(OUT_PARK), %r13d
+	mov	$1, %eax
+	xchg	%eax, STATE(OUT_WAITS) /* full barrier; pairs with those before OUT_WAITS is read */
+	lea	6f(%rip), %r14
+	jmp	check
+6:	mov	%r13d, %edx
+	SLEEP	STATE(OUT_PARK)
+	jmp	5b
+
+check:	cmp	%ebx, STATE(STATE_GO)
+	jne	resume
+	cmpl	$0, STATE(STATE_TURN)
+	je	1f
+	mov	PEER(OUT_SEQ), %edx
+	cmp	%edx, STATE(OUT_TAKEN)
+	je	1f
+	/* The hypervisor takes the turn away by the same exchange: one of us gets it. */
+	mov	$1, %eax
+	xor	%ecx, %ecx
+	lock cmpxchg %ecx, STATE(STATE_TURN)
+	je	take
+1:	jmp	*%r14
+
+/* ---- the peer has handed us the vCPU ----------------------------------------------------------- */
+
+take:	mov	%edx, STATE(OUT_TAKEN)
+	movl	$0, STATE(OUT_WAITS)
+	STAMP	STATE(STATE_RESUMED)
+	lea	STATE(STATE_REGS_RSP), %rsp
+	cmpl	$0, CTL(CTL_IS_USER)
+	jne	take_return
+
+	/* A system call of the user's: all that comes from PEER is foreign, and read once. */
+	cmpl	$0, CTL(CTL_PENDING)
+	jne	taken
+	mov	PEER(OUT_REGS + RIP), %rcx
+	mov	%rcx, %rax
+	shr	$47, %rax
+	jnz	taken
+	mov	PEER(OUT_REGS + RFLAGS), %r11d
+	and	$FLAGS_USER, %r11d
+	or	$FLAG_ALWAYS, %r11d
+	mov	CTL(CTL_KERNEL_SP), %rdi
+	testl	$PE_CHANGED_STACK, STATE(STATE_CHANGED)
+	jz	1f
+	mov	STATE(STATE_KERNEL_SP), %rdi
+1:	and	$-16, %rdi
+	sub	$56, %rdi
+	mov	CTL(CTL_INFO), %rsi
+touch_entry: /* the frame: struct pv_bounce_frame */
+	movzbl	1(%rsi), %edx
+	mov	%rcx, (%rdi)
+	mov	%r11, 8(%rdi)
+	mov	%rcx, 16(%rdi)
+	mov	%rdx, %rax
+	shl	$PV_BOUNCE_CS_MASK_SHIFT, %rax
+	mov	CTL(CTL_USER_CS), %r8d
+	or	%r8, %rax
+	mov	%rax, 24(%rdi)
+	mov	%r11d, %eax
+	and	$~FLAG_IF_IOPL, %eax
+	test	%edx, %edx
+	jnz	2f
+	or	$FLAG_IF, %eax
+2:	mov	CTL(CTL_IOPL), %edx
+	and	CTL(CTL_IOPL + 4), %edx
+	or	%edx, %eax
+	mov	%rax, 32(%rdi)
+	mov	PEER(OUT_REGS + RSP), %rax
+	mov	%rax, 40(%rdi)
+	mov	CTL(CTL_USER_SS), %eax
+	mov	%rax, 48(%rdi)
+	cmpl	$0, CTL(CTL_SYS_MASKS)
+	je	touch_entry_end
+	lock orb $1, 1(%rsi)
+touch_entry_end:
+	mov	%rdi, STATE(STATE_SCRATCH + 16)
+	mov	%r11d, %eax
+	and	$~FLAGS_ON_ENTRY, %eax
+	mov	%rax, STATE(STATE_SCRATCH + 8)
+	mov	CTL(CTL_SYSCALL), %rax
+	mov	%rax, STATE(STATE_SCRATCH)
+	mov	PEER(OUT_GS_BASE), %rax
+	CANONICAL
+	mov	%rax, STATE(STATE_GS_USER)
+	orl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+	mov	PEER(OUT_FS_BASE), %rax
+	CANONICAL
+	wrfsbase %rax
+	MASK_FP
+touch_fp:
+	xrstor64 PEER(OUT_XSAVE)
+touch_fp_end:
+	jmp	run_peer
+
+initial_fp: /* nobody can have had such a state */
+	MASK_FP
+	xrstor64 CONST(CONST_INITIAL_FP)
+	jmp	run_peer
+
+taken:	/* the hypervisor enters the kernel instead, from the peer's OUT */
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_BASE)
+	mov	$PE_EXIT_TAKEN, %ebp
+	jmp	post
+
+take_return: /* to user mode, by the kernel's iret */
+	MASK_FP
+	xrstor64 PEER(OUT_XSAVE)
+	mov	PEER(OUT_FS_BASE), %rax
+	wrfsbase %rax
+	mov	PEER(OUT_GS_BASE), %rax
+	wrgsbase %rax
+	mov	PEER(OUT_REGS + RIP), %rax
+	mov	%rax, STATE(STATE_SCRATCH)
+	mov	PEER(OUT_REGS + RFLAGS), %rax
+	mov	%rax, STATE(STATE_SCRATCH + 8)
+	mov	PEER(OUT_REGS + RSP), %rax
+	mov	%rax, STATE(STATE_SCRATCH + 16)
+	mov	PEER(OUT_REGS + RCX), %rcx
+	mov	PEER(OUT_REGS + R11), %r11
+
+run_peer: /* rcx and r11 are set, target, flags and stack are in SCRATCH, the rest is PEER's */
+	mov	PEER(OUT_REGS + R15), %r15
+	mov	PEER(OUT_REGS + R14), %r14
+	mov	PEER(OUT_REGS + R13), %r13
+	mov	PEER(OUT_REGS + R12), %r12
+	mov	PEER(OUT_REGS + RBP), %rbp
+	mov	PEER(OUT_REGS + RBX), %rbx
+	mov	PEER(OUT_REGS + R10), %r10
+	mov	PEER(OUT_REGS + R9), %r9
+	mov	PEER(OUT_REGS + R8), %r8
+	mov	PEER(OUT_REGS + RAX), %rax
+	mov	PEER(OUT_REGS + RDX), %rdx
+	mov	PEER(OUT_REGS + RSI), %rsi
+	mov	PEER(OUT_REGS + RDI), %rdi
+	lea	STATE(STATE_SCRATCH + 8), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_SCRATCH)
 
 /* ---- resuming the guest from ctl -------------------------------------------------------------- */
 
 resume:
-	movl	$0, STATE(STATE_WAITS)
-	cmpl	$0, CTL(CTL_USE_TSC)
-	je	1f
-	rdtsc
-	shl	$32, %rdx
-	or	%rdx, %rax
-	mov	%rax, STATE(STATE_RESUMED)
-1:
+	movl	$0, STATE(OUT_WAITS)
+	STAMP	STATE(STATE_RESUMED)
 	mov	CTL(CTL_ACTION), %ebp
 	test	$PE_DO_SAVE, %ebp
 	jnz	save
 	test	$PE_DO_FP, %ebp
 	jz	1f
 	mov	CTL(CTL_FP_ADDR), %rdi
-	mov	CTL(CTL_XMASK), %eax
-	mov	CTL(CTL_XMASK + 4), %edx
+	MASK_FP
 	xrstor64 (%rdi)
 1:	test	$PE_DO_BASES, %ebp
 	jz	2f
@@ -426,8 +773,7 @@ resume:
 	jmp	*CTL(CTL_REGS + 15 * 8)
 3:	iretq
 
-save:	mov	CTL(CTL_XMASK), %eax
-	mov	CTL(CTL_XMASK + 4), %edx
+save:	MASK_FP
 	xsave64	STATE(STATE_XSAVE)
 	mov	$PE_EXIT_SAVED, %ebp
 	jmp	post
@@ -473,12 +819,15 @@ next_order:
 	mov	ORDER_ACK(%r13), %r15d
 	cmp	%r12d, ORDER_SEQ(%r13)
 	jne	lost
-	cmp	$PE_OP_MAP, %ebx
-	jb	order_done
-	ja	1f
 	mov	$MAP_FLAGS, %r10d
 	mov	$PE_FD_MEMORY, %r8d
-	mov	$NR_MMAP, %eax
+	cmp	$PE_OP_MAP, %ebx
+	jb	order_done
+	je	0f
+	cmp	$PE_OP_PEER, %ebx
+	jne	1f
+	mov	$PE_FD_GROUP, %r8d
+0:	mov	$NR_MMAP, %eax
 	syscall
 	cmp	$MINUS_ERRNO, %rax
 	jbe	order_done
@@ -499,10 +848,11 @@ order_done:
 	mov	%r12d, STATE(STATE_DONE)
 	test	%r14d, %r14d
 	jz	3f
-	xchg	%r14d, STATE(STATE_GO) /* full barrier; pairs with the xchg of WAITS */
-	cmpl	$0, STATE(STATE_WAITS)
+	mov	%r14d, STATE(STATE_GO)
+	lock incl STATE(OUT_PARK) /* full barrier; pairs with the xchg of OUT_WAITS */
+	cmpl	$0, STATE(OUT_WAITS)
 	je	3f
-	WAKE	STATE(STATE_GO)
+	WAKE	STATE(OUT_PARK)
 3:	test	%r15d, %r15d
 	jz	4f
 	mov	$PE_FD_ACK, %edi
@@ -573,9 +923,8 @@ pe_tramp_script:
 script_failed: /* before state is mapped this is the end by SIGSEGV, which serves as well */
 	mov	%eax, STATE(STATE_RESULT)
 	movl	$PE_EXIT_FAILED, STATE(STATE_KIND)
-	movl	$1, STATE(STATE_EXIT_SEQ)
-	lock incl STATE(STATE_BELL)
-	WAKE	STATE(STATE_BELL)
+	lock incl STATE(STATE_EXIT_SEQ)
+	WAKE	STATE(OUT_HV)
 	mov	$1, %edi
 	mov	$NR_EXIT_GROUP, %eax
 	syscall

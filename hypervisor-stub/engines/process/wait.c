@@ -30,33 +30,102 @@
 #define DEAF_RUNS    200u
 #define DEAF_RUN_NS  50000000u
 
+/* ---- the one or two processes that may run ----------------------------------------------------- */
+
+/* While we wait: b is the partner of a, or NULL; k is the kernel's of them, u the other one. */
+struct runners {
+	struct pe_proc *k, *u;
+};
+
+static struct runners runners(struct pe_proc *a, struct pe_proc *b)
+{
+	if (b && a->is_user)
+		return (struct runners){ .k = b, .u = a };
+	return (struct runners){ .k = a, .u = b };
+}
+
+static bool has_exit(struct pe_proc *p)
+{
+	return pe_load(p->state, STATE_EXIT_SEQ) != p->seq;
+}
+
+/* Takes the turn from a kernel that waits for its user (pair.c). */
+static bool take_turn(struct pe_proc *k)
+{
+	uint32_t waits = 1;
+
+	return atomic_compare_exchange_strong(pe_word(k->state, STATE_TURN), &waits, 0);
+}
+
+static struct pe_proc *who_stopped(const struct runners *r)
+{
+	if (has_exit(r->k))
+		return r->k;
+	if (!r->u || !has_exit(r->u))
+		return NULL;
+	if (take_turn(r->k))
+		return r->u;
+	/* Its kernel runs: user code has made this up, and gets no answer. */
+	r->u->seq = pe_load(r->u->state, STATE_EXIT_SEQ);
+	return NULL;
+}
+
+static struct pe_proc *who_runs(const struct runners *r)
+{
+	return r->u && pe_load(r->k->state, STATE_TURN) ? r->u : r->k;
+}
+
+/* Where we sleep: both know the word, and only the kernel's process and we can write it. */
+static void set_bell(struct pe_vcpu *pv, const struct runners *r)
+{
+	atomic_store_explicit(&pv->bell, pe_word(r->k->state, OUT_HV), memory_order_relaxed);
+	pe_store64(r->k->ctl, CTL_BELL, PE_STATE + OUT_HV);
+	if (r->u)
+		pe_store64(r->u->ctl, CTL_BELL, PE_PEER - STATE_OUT + OUT_HV);
+}
+
+/* ---- going on and stopping --------------------------------------------------------------------- */
+
+static void make_it_look(struct pe_proc *p)
+{
+	/* A full barrier; pairs with the guest's between "I wait" and its last look. */
+	atomic_fetch_add(pe_word(p->state, OUT_PARK), 1);
+	if (pe_load(p->state, OUT_WAITS))
+		pe_futex_wake(pe_word(p->state, OUT_PARK), 1);
+}
+
 void pe_go(struct pe_proc *p)
 {
 	pe_store(p->ctl, CTL_ANSWERED, p->seq);
+	if (!++p->go)
+		p->go = 1;
 	if (atomic_load(&p->staged)) {
 		pthread_mutex_lock(&p->pd->lock);
 		if (p->tail != p->published) {
-			pe_order_publish(p, p->seq);
+			pe_order_publish(p, p->go);
 			pthread_mutex_unlock(&p->pd->lock);
 			return;
 		}
 		pthread_mutex_unlock(&p->pd->lock);
 	}
-	/* A full barrier; pairs with the guest's between "I wait" and its last look at go. */
-	atomic_exchange(pe_word(p->state, STATE_GO), p->seq);
-	if (pe_load(p->state, STATE_WAITS))
-		pe_futex_wake(pe_word(p->state, STATE_GO), 1);
+	pe_store(p->state, STATE_GO, p->go);
+	make_it_look(p);
 }
 
-static void stop_guest(struct pe_proc *p)
+static void stop_guest(const struct runners *r)
 {
-	pe_store(p->ctl, CTL_PENDING, 1);
+	struct pe_proc *p = who_runs(r);
+
+	pe_store(r->k->ctl, CTL_PENDING, 1);
+	if (r->u)
+		pe_store(r->u->ctl, CTL_PENDING, 1);
 	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
 }
 
 /* What is known of a guest that was told to stop and has not. */
 struct stop {
 	bool wanted;
+	pid_t pid; /* whom the numbers are about */
 	uint64_t next_kick, next_look;
 	struct pe_schedstat before;
 };
@@ -66,7 +135,7 @@ struct stop {
  * instant only, and looks at the pending flag on its way; code that jumped into the trampoline to
  * sleep or loop there would make us wait for ever. A guest that has not had the core is just slow.
  */
-static bool is_deaf(struct pe_proc *p, struct stop *s, uint64_t now)
+static bool is_deaf(const struct pe_proc *p, struct stop *s, uint64_t now)
 {
 	struct pe_schedstat st;
 
@@ -75,7 +144,8 @@ static bool is_deaf(struct pe_proc *p, struct stop *s, uint64_t now)
 	s->next_look = now + DEAF_LOOK_NS;
 	if (!pe_schedstat(p->pid, &st))
 		return false;
-	if (!s->before.runs) {
+	if (s->pid != p->pid) {
+		s->pid = p->pid;
 		s->before = st;
 		return false;
 	}
@@ -83,32 +153,34 @@ static bool is_deaf(struct pe_proc *p, struct stop *s, uint64_t now)
 }
 
 /* One round of stopping a guest. False when it must be ended instead. */
-static bool press(struct pe_proc *p, struct stop *s, uint64_t now)
+static bool press(const struct runners *r, struct stop *s, uint64_t now)
 {
 	if (!s->next_look)
 		s->next_look = now + DEAF_LOOK_NS;
 	if (now < s->next_kick)
 		return true;
-	if (is_deaf(p, s, now))
+	if (is_deaf(who_runs(r), s, now))
 		return false;
-	stop_guest(p);
+	stop_guest(r);
 	s->next_kick = now + REKICK_NS;
 	return true;
 }
 
-/* Sleeps until the process rings, a kick comes, or the time is up. */
-static void sleep_until(struct pe_vcpu *pv, struct pe_proc *p, uint32_t due, uint64_t until)
+/*
+ * Sleeps until one of them rings, a kick comes, or the time is up. Whoever rings and wakes nobody
+ * tries again until we sleep or the word is 0 (trampoline.S), so nothing is missed.
+ */
+static void sleep_until(struct pe_vcpu *pv, const struct runners *r, uint64_t until)
 {
-	uint32_t bell = pe_load(p->state, STATE_BELL);
+	_Atomic uint32_t *bell = atomic_load_explicit(&pv->bell, memory_order_relaxed);
 
-	pe_store(p->ctl, CTL_HV_WAITS, 1);
 	/* Full barriers here, in vcpu_kick() and before the guest looks whether we wait. */
+	atomic_store(bell, 1);
 	atomic_store(&pv->sleeping, true);
-	atomic_thread_fence(memory_order_seq_cst);
-	if (pe_load(p->state, STATE_EXIT_SEQ) != due && !atomic_load(&pv->kicked))
-		pe_futex_wait(pe_word(p->state, STATE_BELL), bell, until);
+	if (!has_exit(r->k) && !(r->u && has_exit(r->u)) && !atomic_load(&pv->kicked))
+		pe_futex_wait(bell, 1, until);
 	atomic_store(&pv->sleeping, false);
-	pe_store(p->ctl, CTL_HV_WAITS, 0);
+	atomic_store(bell, 0);
 }
 
 static void give_way(struct pe_vcpu *pv)
@@ -125,14 +197,15 @@ static bool took_long(uint64_t from, uint64_t to)
 	return to - from > CROWDED_TICKS && to - from < UINT64_MAX / 2;
 }
 
-static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *p, uint64_t went)
+static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *went_on, struct pe_proc *stopped,
+                           uint64_t went)
 {
 	uint64_t now;
 
-	if (!took_long(went, pe_load64(p->state, STATE_RESUMED)) &&
-	    !took_long(pe_load64(p->state, STATE_TSC), pe_ticks())) {
+	/* Of a pair, the one that went on may have been resumed by the other since. */
+	if (!(went_on && took_long(went, pe_load64(went_on->state, STATE_RESUMED))) &&
+	    !took_long(pe_load64(stopped->state, STATE_TSC), pe_ticks()))
 		return;
-	}
 	if (pe_place_spins(pv)) {
 		pe_place_stop_spinning(pv);
 		return;
@@ -149,36 +222,70 @@ static void mind_the_crowd(struct pe_vcpu *pv, struct pe_proc *p, uint64_t went)
 }
 
 /* Looks for the next exit for a while, with a core to ourselves. */
-static void spin(struct pe_vcpu *pv, struct pe_proc *p, uint32_t due)
+static void spin(struct pe_vcpu *pv, const struct runners *r)
 {
 	for (unsigned i = 0; i < PE_SPINS; i++) {
-		if (pe_load(p->state, STATE_EXIT_SEQ) == due || atomic_load(&pv->kicked))
+		if (has_exit(r->k) || (r->u && has_exit(r->u)) || atomic_load(&pv->kicked))
 			break;
 		__builtin_ia32_pause();
 	}
 }
 
-bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
+/* After a long silence: true when whoever had the vCPU has died. */
+static bool look_for_death(struct pe_vcpu *pv, struct runners *r)
 {
-	const uint32_t due = p->seq + 1;
+	if (pe_has_ended(r->k->pid)) {
+		pv->died = r->k;
+		return true;
+	}
+	if (!r->u)
+		return false;
+	if (!pe_has_ended(r->u->pid)) {
+		make_it_look(r->k);
+		make_it_look(r->u);
+		return false;
+	}
+	if (take_turn(r->k)) {
+		pv->died = r->u;
+		return true;
+	}
+	/* The kernel runs and has nobody to hand over to any more. */
+	pe_store(r->k->ctl, CTL_PEER, 0);
+	pe_cache_bury(pv, r->u);
+	r->u = NULL;
+	return false;
+}
+
+struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner)
+{
+	struct runners r = runners(p, partner);
 	bool spins = pe_place_spins(pv);
 	unsigned yields = spins ? 0 : pv->yields;
 	uint64_t went = yields || spins ? pe_ticks() : 0;
+	uint64_t served = 0; /* the deadline that hv_vcpu_tick() has seen */
 	struct stop stop = { 0 };
+	struct pe_proc *stopped;
 
+	set_bell(pv, &r);
 	pe_go(p);
 	if (spins)
-		spin(pv, p, due);
-	while (pe_load(p->state, STATE_EXIT_SEQ) != due) {
+		spin(pv, &r);
+	while (!(stopped = who_stopped(&r))) {
 		uint64_t now = pe_now(), deadline = hv_vcpu_deadline(pv->v), until;
 
+		if (deadline == served)
+			deadline = UINT64_MAX;
 		if (!stop.wanted && (now >= deadline || atomic_load(&pv->kicked))) {
+			if (now >= deadline)
+				served = deadline;
 			atomic_store(&pv->kicked, false);
 			stop.wanted = hv_vcpu_tick(pv->v);
 			continue;
 		}
-		if (stop.wanted && !press(p, &stop, now))
-			return false;
+		if (stop.wanted && !press(&r, &stop, now)) {
+			pv->died = who_runs(&r);
+			return NULL;
+		}
 		if (!pv->yields && now >= pv->yields_again)
 			pv->yields = PE_YIELDS;
 		if (yields && !stop.wanted && deadline - now > SLICE_NS) {
@@ -187,35 +294,43 @@ bool pe_wait(struct pe_vcpu *pv, struct pe_proc *p)
 			continue;
 		}
 		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
-		sleep_until(pv, p, due, stop.wanted ? stop.next_kick : until);
-		if ((pe_now() >= now + LOOK_NS || stop.wanted) && pe_has_ended(p->pid))
-			return false;
+		sleep_until(pv, &r, stop.wanted ? stop.next_kick : until);
+		if ((pe_now() >= now + LOOK_NS || stop.wanted) && look_for_death(pv, &r))
+			return NULL;
 		pe_place_leave(pv); /* a guest that computes for long is looked at too */
 		pe_place_enter(pv);
 	}
 	if (went)
-		mind_the_crowd(pv, p, went);
-	p->seq = due;
-	pe_store(p->ctl, CTL_PENDING, 0);
-	return true;
+		mind_the_crowd(pv, partner ? NULL : p, stopped, went);
+	stopped->seq = pe_load(stopped->state, STATE_EXIT_SEQ);
+	pe_store(r.k->ctl, CTL_PENDING, 0);
+	if (r.u)
+		pe_store(r.u->ctl, CTL_PENDING, 0);
+	return stopped;
 }
 
 void pe_vcpu_kick(struct hv_vcpu *v)
 {
 	struct pe_vcpu *pv = v->engine_priv;
+	_Atomic uint32_t *bell;
 
 	if (!pv)
 		return;
 	/* Full barrier: we say so, then look what the vCPU's thread does; it does the reverse. */
 	atomic_store(&pv->kicked, true);
-	if (!atomic_load(&pv->sleeping) && !atomic_load(&pv->yielding))
-		return;
-	pthread_mutex_lock(&pv->kick_lock);
-	if (pv->current) {
-		if (atomic_load(&pv->yielding))
-			stop_guest(pv->current);
-		atomic_fetch_add(pe_word(pv->current->state, STATE_BELL), 1);
-		pe_futex_wake(pe_word(pv->current->state, STATE_BELL), 1);
+	if (atomic_load(&pv->yielding)) {
+		pthread_mutex_lock(&pv->kick_lock);
+		if (pv->current) {
+			struct runners r = runners(pv->current, pv->partner);
+
+			stop_guest(&r);
+		}
+		pthread_mutex_unlock(&pv->kick_lock);
 	}
-	pthread_mutex_unlock(&pv->kick_lock);
+	if (atomic_load(&pv->sleeping)) {
+		/* The page stays mapped as long as the domain lives, whatever becomes of the process. */
+		bell = atomic_load(&pv->bell);
+		atomic_store(bell, 0);
+		pe_futex_wake(bell, 1);
+	}
 }

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The user's and the kernel's process of a vCPU as a pair: a system call goes from the one to the
+ * other, and an iret back, without our thread (trampoline.S has the hand-over itself).
+ *
+ * Each of the two writes registers, bases and the floating-point state into its own OUT pages, which
+ * the other has mapped read-only, and takes the vCPU only while it waits for that. Who has the turn
+ * is a word in the kernel's process: 1 while the kernel waits for its user. The kernel's trampoline
+ * takes it to enter a system call, we take it when the user's process reports an exit to us; it is
+ * taken by a compare and exchange, so an exit that user code makes up while its kernel runs, or a
+ * system call that it makes up while we handle an exit of its own, finds the turn gone.
+ *
+ * A pair is made anew for every run, if nothing stands against it: no removal must be outstanding
+ * for the partner, since it would go on without us.
+ */
+#include "hypervisor-stub/core/hypercall.h"
+#include "hypervisor-stub/engines/process/process.h"
+
+/* Whether this vCPU's guest is one of two modes, and nobody wants to see every change between them. */
+static bool is_wanted(const struct hv_vcpu *v)
+{
+	const struct hv_tracer *tracer = v->domain->machine->tracer;
+
+	return !hv_mfn_is_none(v->root_user) && !hv_mfn_same(v->root_user, v->root_kernel) &&
+	       v->traps.syscall.va && v->traps.syscall.va < PE_GUEST_END &&
+	       !(tracer && tracer->every_call) && !v->traps.in_nmi && !v->traps.nmi_pending;
+}
+
+/* p will have q's pages before it goes on. */
+static void see(struct pe_proc *p, struct pe_proc *q)
+{
+	if (p->peer == q)
+		return;
+	pe_order_map_peer(p, q);
+	p->peer = q;
+}
+
+static void tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
+{
+	const struct hv_vcpu *v = pv->v;
+
+	pe_store(k->ctl, CTL_USER_CS, pv->user_cs);
+	pe_store(k->ctl, CTL_USER_SS, pv->user_ss);
+	pe_store64(k->ctl, CTL_KERNEL_SP, v->traps.kernel_sp);
+	pe_store64(k->ctl, CTL_SYSCALL, v->traps.syscall.va);
+	pe_store(k->ctl, CTL_SYS_MASKS, v->traps.syscall.masks_events);
+	pe_store64(k->ctl, CTL_GS_USER, v->regs.gs_base_user);
+	pe_store(k->ctl, CTL_IS_USER, 0);
+}
+
+static void start_turns(struct pe_proc *p, struct pe_proc *q)
+{
+	/* Nothing that was given before counts. */
+	pe_store(p->state, OUT_TAKEN, pe_load(q->state, OUT_SEQ));
+	pe_store(q->state, OUT_TAKEN, pe_load(p->state, OUT_SEQ));
+	p->given = pe_load(p->state, OUT_SEQ);
+	q->given = pe_load(q->state, OUT_SEQ);
+	pe_store(p->state, STATE_TURN, 0);
+	pe_store(q->state, STATE_TURN, 1);
+}
+
+/* Whether q may be handed the vCPU by p. */
+static bool make_ready(struct pe_vcpu *pv, struct pe_proc *q, struct pe_proc *p)
+{
+	const struct hv_vcpu *v = pv->v;
+
+	/* A kernel that is handed the vCPU loads everything but these. */
+	if (!q->is_user &&
+	    (!hv_mfn_same(q->window, v->info_mfn) || q->gs_base != v->regs.gs_base_kernel))
+		return false;
+	/*
+	 * It goes on without us, so nothing may be outstanding; and what a user's process may not
+	 * see any more must really be gone.
+	 */
+	pe_apply_log(q);
+	see(q, p);
+	if (atomic_load(&q->staged) || (q->is_user && q->removed_at != q->confirmed)) {
+		pe_order_ask(q);
+		pe_order_wait_confirmed(q->pd);
+	}
+	return !q->dead;
+}
+
+struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
+{
+	struct hv_vcpu *v = pv->v;
+	struct pe_proc *q = NULL, *k;
+
+	if (!v->in_kernel) {
+		pv->user_cs = v->regs.cs;
+		pv->user_ss = v->regs.ss;
+	}
+	if (!is_wanted(v)) {
+		if (!pv->partner && !pe_load(p->ctl, CTL_PEER))
+			return NULL;
+	}
+	pthread_mutex_lock(&pv->pd->lock);
+	if (is_wanted(v))
+		q = pe_cache_find(pv, v->in_kernel ? v->root_user : v->root_kernel, v->in_kernel);
+	if (q && !make_ready(pv, q, p))
+		q = NULL;
+	if (q) {
+		see(p, q);
+		k = p->is_user ? q : p;
+		tell_kernel(pv, k);
+		pe_store(p->is_user ? p->ctl : q->ctl, CTL_IS_USER, 1);
+		start_turns(p, q);
+		q->used = ++pv->pd->clock;
+	} else {
+		pe_store(p->state, STATE_TURN, 0);
+	}
+	pe_store(p->ctl, CTL_PEER, q != NULL);
+	if (q)
+		pe_store(q->ctl, CTL_PEER, 1);
+	pe_cache_set_current(pv, p, q);
+	pthread_mutex_unlock(&pv->pd->lock);
+	return q;
+}
+
+static uint64_t canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a ? a : 0;
+}
+
+void pe_pair_settle(struct pe_vcpu *pv, struct pe_proc *x, struct pe_proc *other)
+{
+	struct hv_vcpu *v = pv->v;
+	bool was_in_kernel = v->in_kernel;
+
+	v->in_kernel = !x->is_user;
+	if (x->is_user) {
+		v->regs.cs = pv->user_cs;
+		v->regs.ss = pv->user_ss;
+	} else if (!was_in_kernel || x->given != pe_load(x->state, OUT_SEQ)) {
+		v->regs.cs = FLAT_KERNEL_CS;
+		v->regs.ss = FLAT_KERNEL_SS;
+	}
+	if (other) {
+		/* The one that waits keeps its registers; its bases we do not know any more. */
+		other->fs_base = ~UINT64_C(0);
+		if (!other->is_user && other->given != pe_load(other->state, OUT_SEQ))
+			other->gs_base = canonical(pe_load64(other->state, STATE_GS_BASE));
+		if (!other->is_user)
+			v->regs.gs_base_kernel = other->gs_base;
+		else
+			other->gs_base = ~UINT64_C(0);
+	}
+	pthread_mutex_lock(&pv->pd->lock);
+	pe_cache_set_current(pv, x, other);
+	pthread_mutex_unlock(&pv->pd->lock);
+}

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User and kernel mode under different roots, on the process engine: system calls and irets that go
+ * from one process to the other without us, what they carry, and what user code can make of it.
+ *
+ * The guest here is a kernel of a few instructions that counts its entries, and a user program. What
+ * the core would do with an iret or a system call that comes to us is done by answer().
+ */
+#include <check.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "hypervisor-stub/core/hypercall.h"
+#include "hypervisor-stub/engines/process/process.h"
+#include "tests/fake/engine_world.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The kernel's pages; the user has others at the same addresses, but for the code. */
+#define KERNEL_STACK (WORLD_STACK + 8 * HV_PAGE_SIZE)
+#define KERNEL_DATA  WORLD_DATA
+#define USER_STACK   (WORLD_STACK + 16 * HV_PAGE_SIZE)
+
+static struct world *w;
+static struct hv_vcpu *v;
+static struct hv_exit e;
+static unsigned slow_irets, slow_calls, others;
+static struct {
+	uint64_t entries, rip, rsp, rflags, cs, ss, fs, gs, xmm[2], rax, r15;
+} * seen; /* what the kernel's entry leaves in its data page */
+
+/* Counts, notes what it was entered with, and returns rax + 1; rdi = 99 makes it stop. */
+WORLD_BLOB(kernel_entry,
+           "mov %rax, 0x400050\n mov 16(%rsp), %rax\n mov %rax, 0x400008\n mov 40(%rsp), %rax\n"
+           "mov %rax, 0x400010\n mov 32(%rsp), %rax\n mov %rax, 0x400018\n mov 24(%rsp), %rax\n"
+           "mov %rax, 0x400020\n mov 48(%rsp), %rax\n mov %rax, 0x400028\n rdfsbase %rax\n"
+           "mov %rax, 0x400030\n rdgsbase %rax\n mov %rax, 0x400038\n movups %xmm0, 0x400040\n"
+           "mov %r15, 0x400058\n incq 0x400000\n cmp $99, %rdi\n jne 1f\n"
+           "mov $0x200000 + 32 * 29, %rax\n call *%rax\n"
+           "1: mov 0x400060, %rax\n test %rax, %rax\n jz 2f\n mov $0x77, %eax\n movq %rax, %xmm0\n"
+           "2: mov 0x400050, %rax\n inc %rax\n pop %rcx\n pop %r11\n push $0\n"
+           "pushq $0x2002e0\n ret\n");
+
+/* Calls its kernel rbx times; every register must come back. Ends by ud2; by hlt when one is wrong. */
+WORLD_BLOB(user_calls,
+           "wrfsbase %r8\n wrgsbase %r9\n 1: movzbl %bl, %eax\n stc\n syscall\n jnc 9f\n"
+           "movzbl %bl, %ecx\n inc %ecx\n cmp %rcx, %rax\n jne 9f\n cmp $0x1515, %r15\n jne 9f\n"
+           "cmp $0x1234, %rdi\n jne 9f\n rdfsbase %rax\n cmp %r8, %rax\n jne 9f\n rdgsbase %rax\n"
+           "cmp %r9, %rax\n jne 9f\n mov %rsp, 0x400100\n dec %rbx\n jnz 1b\n ud2\n 9: hlt\n");
+
+/* A user program's address space, as its kernel makes one; the last one may still run on. */
+static void new_user(void)
+{
+	mfn_t user = world_alloc(w, 1);
+
+	v->root_user = user;
+	world_map(w, user, WORLD_CODE, 16, w->run[0].mfn, "x");
+	world_map(w, user, WORLD_STACK, 16, HV_MFN_NONE, "w");
+	world_map(w, user, WORLD_DATA, 16, HV_MFN_NONE, "w");
+}
+
+static void setup(void)
+{
+	w = world_create(&hv_engine_process);
+	v = &w->vcpu[0];
+	world_layout(w, v->root_kernel);
+	new_user();
+	seen = (void *)world_at(w, v->root_kernel, KERNEL_DATA);
+	v->traps.syscall.va = world_code(w, v->root_kernel, kernel_entry, kernel_entry_end);
+	v->traps.kernel_sp = KERNEL_STACK;
+	v->traps.kernel_ss = FLAT_KERNEL_SS;
+	v->regs.gs_base_kernel = 0x5000;
+}
+
+static void teardown(void)
+{
+	world_destroy(w);
+}
+
+static void enter_user(uint64_t rip)
+{
+	uint64_t gs = v->regs.gs_base_kernel;
+
+	world_enter_at(w, 0, rip);
+	v->regs.gs_base_kernel = gs;
+	v->in_kernel = false;
+	v->regs.rsp = USER_STACK;
+	v->regs.r15 = 0x1515;
+	v->regs.rdi = 0x1234;
+	v->regs.r8 = 0x123000;
+	v->regs.r9 = 0x456000;
+}
+
+/* An iret hypercall as the core does it. */
+static void do_iret(void)
+{
+	struct iret_context c;
+
+	memcpy(&c, world_at(w, v->root_kernel, v->regs.rsp), sizeof(c));
+	v->in_kernel = (c.cs & 3) != 3;
+	v->regs.rip = c.rip;
+	v->regs.rsp = c.rsp;
+	v->regs.rflags = c.rflags;
+	v->regs.cs = (uint16_t)c.cs | 3;
+	v->regs.ss = (uint16_t)c.ss | 3;
+	v->regs.rax = c.rax;
+	v->regs.rcx = c.rcx;
+	v->regs.r11 = c.r11;
+	v->info->evtchn_upcall_mask = !(c.rflags & X86_FLAG_IF);
+	slow_irets++;
+}
+
+static void do_syscall(void)
+{
+	struct hv_regs *r = &v->regs;
+	uint64_t sp = (v->traps.kernel_sp & ~UINT64_C(15)) - 56;
+	uint64_t frame[] = { r->rcx, r->r11, r->rip, r->cs, r->rflags, r->rsp, r->ss };
+
+	memcpy(world_at(w, v->root_kernel, sp), frame, sizeof(frame));
+	v->in_kernel = true;
+	r->rsp = sp;
+	r->rip = v->traps.syscall.va;
+	r->cs = FLAT_KERNEL_CS;
+	r->ss = FLAT_KERNEL_SS;
+	slow_calls++;
+}
+
+/* Runs until something happens that is neither a miss, an iret nor a system call. */
+static void run(void)
+{
+	for (;;) {
+		ck_assert_int_eq(world_run(w, 0, &e), 0);
+		if (e.kind == HV_EXIT_HYPERCALL && v->regs.rax == 23)
+			do_iret();
+		else if (e.kind == HV_EXIT_SYSCALL && !v->in_kernel)
+			do_syscall();
+		else if (e.kind == HV_EXIT_KICKED && !atomic_load(&w->stop_at_tick))
+			others++;
+		else
+			return;
+	}
+}
+
+static void run_to_ud2(void)
+{
+	run();
+	ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+	ck_assert_msg(e.vector == 6, "vector %u at %#llx", e.vector,
+	              (unsigned long long)v->regs.rip);
+	ck_assert(!v->in_kernel);
+}
+
+#define PUT(blob) world_code(w, v->root_kernel, blob, blob##_end)
+
+/* ---- the ordinary way -------------------------------------------------------------------------- */
+
+START_TEST(system_calls_go_to_the_kernel_and_back_without_us)
+{
+	uint64_t at = PUT(user_calls);
+
+	enter_user(at);
+	v->regs.rbx = 1000;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 1000);
+	ck_assert_uint_le(slow_calls, 1);
+	ck_assert_uint_le(slow_irets, 1);
+	ck_assert_uint_eq(v->regs.rbx, 0);
+	ck_assert_uint_eq(v->regs.fs_base, 0x123000);
+	ck_assert_uint_eq(v->regs.gs_base_user, 0x456000);
+	ck_assert_uint_eq(v->regs.gs_base_kernel, 0x5000);
+	/* The frame of the last one. */
+	ck_assert_uint_eq(seen->rip, at + 16);
+	ck_assert_uint_eq(seen->rsp, USER_STACK);
+	ck_assert_uint_eq(seen->cs, FLAT_USER_CS);
+	ck_assert_uint_eq(seen->ss, FLAT_USER_SS);
+	ck_assert_uint_eq(seen->rflags & (X86_FLAG_CF | X86_FLAG_IF), X86_FLAG_CF | X86_FLAG_IF);
+	ck_assert_uint_eq(seen->fs, 0x123000);
+	ck_assert_uint_eq(seen->gs, 0x5000);
+	ck_assert_uint_eq(seen->rax, 1);
+	ck_assert_uint_eq(seen->r15, 0x1515);
+}
+END_TEST
+
+START_TEST(nothing_goes_that_way_while_every_call_is_traced)
+{
+	struct hv_tracer tracer = { .every_call = true };
+
+	w->machine.tracer = &tracer;
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 20;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 20);
+	ck_assert_uint_eq(slow_calls, 20);
+	ck_assert_uint_eq(slow_irets, 20);
+}
+END_TEST
+
+START_TEST(the_entry_masks_events_when_it_is_to)
+{
+	v->traps.syscall.masks_events = true;
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 10;
+	v->regs.rdi = 0x1234;
+	run_to_ud2();
+	ck_assert_uint_eq(v->info->evtchn_upcall_mask, 0); /* iret unmasked them again */
+	enter_user(WORLD_CODE + 0xe000);
+	v->regs.rip = world_code(w, v->root_kernel, user_calls, user_calls_end);
+	v->regs.rbx = 10;
+	v->regs.rdi = 99; /* stops in the kernel */
+	run();
+	ck_assert_int_eq(e.kind, HV_EXIT_HYPERCALL);
+	ck_assert(v->in_kernel);
+	ck_assert_uint_eq(v->regs.rax, 29);
+	ck_assert_uint_eq(v->info->evtchn_upcall_mask, 1);
+	ck_assert_uint_eq(seen->cs, FLAT_USER_CS);
+}
+END_TEST
+
+START_TEST(the_kernels_stack_can_be_changed_in_place)
+{
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	v->traps.kernel_sp = KERNEL_STACK - 0x2000;
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	v->regs.rdi = 99;
+	run();
+	ck_assert(v->in_kernel);
+	ck_assert_uint_eq(v->regs.rsp, KERNEL_STACK - 0x2000 - 56 - 8);
+}
+END_TEST
+
+WORLD_BLOB(user_fp,
+           "movups 0x400000, %xmm0\n 1: movzbl %bl, %eax\n syscall\n movups %xmm0, 0x400010\n"
+           "mov 0x400000, %rax\n cmp 0x400010, %rax\n jne 9f\n dec %rbx\n jnz 1b\n ud2\n"
+           "9: hlt\n");
+
+START_TEST(the_floating_point_state_is_carried)
+{
+	uint64_t *user = (void *)world_at(w, v->root_user, WORLD_DATA);
+	uint64_t at = PUT(user_fp);
+
+	user[0] = 0x1122334455667788;
+	user[1] = 0x99aabbccddeeff00;
+	enter_user(at);
+	v->regs.rbx = 50;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 50);
+	ck_assert_uint_eq(seen->xmm[0], 0x1122334455667788);
+	/* and what the kernel puts there reaches the user */
+	((uint64_t *)seen)[12] = 1;
+	enter_user(at);
+	v->regs.rbx = 50;
+	run();
+	ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+	ck_assert_uint_eq(e.vector, 13);
+	ck_assert_uint_eq(user[2], 0x77);
+}
+END_TEST
+
+START_TEST(an_event_that_is_due_keeps_the_kernel_from_returning)
+{
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	slow_irets = 0;
+	v->info->evtchn_upcall_pending = 1;
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2(); /* our core does not deliver it, so each iret comes to us */
+	ck_assert_uint_eq(slow_irets, 5);
+}
+END_TEST
+
+START_TEST(a_kernel_stack_that_is_not_there_is_our_affair)
+{
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	slow_calls = 0;
+	v->traps.kernel_sp = 0x70000000;
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	ck_assert_int_eq(world_run(w, 0, &e), 0);
+	ck_assert_int_eq(e.kind, HV_EXIT_SYSCALL);
+	ck_assert(!v->in_kernel);
+	ck_assert_uint_eq(v->regs.rax, 5);
+	ck_assert_uint_eq(v->regs.rcx, v->regs.rip);
+	ck_assert_uint_eq(v->regs.r15, 0x1515);
+	ck_assert_uint_eq(v->regs.rsp, USER_STACK);
+	ck_assert_uint_eq(v->regs.fs_base, 0x123000);
+	ck_assert_uint_eq(v->regs.gs_base_user, 0x456000);
+	v->traps.kernel_sp = KERNEL_STACK;
+	do_syscall();
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 10);
+}
+END_TEST
+
+/* ---- stopping ---------------------------------------------------------------------------------- */
+
+static atomic_bool kicks_end;
+
+static void *kicker(void *arg)
+{
+	unsigned last = ~0u;
+
+	(void)arg;
+	while (!atomic_load(&kicks_end)) {
+		unsigned ticks = atomic_load(&w->nr_ticks);
+
+		if (ticks == last) {
+			sched_yield();
+			continue;
+		}
+		last = ticks;
+		hv_engine_process.vcpu_kick(v);
+	}
+	return NULL;
+}
+
+START_TEST(kicks_find_whichever_of_the_two_runs)
+{
+	uint64_t at = PUT(user_calls), calls = 0;
+	pthread_t t;
+
+	atomic_store(&w->stop_at_tick, true);
+	enter_user(at);
+	v->regs.rbx = 1000000000;
+	pthread_create(&t, NULL, kicker, NULL);
+	while (atomic_load(&w->nr_ticks) < 2000) {
+		run();
+		ck_assert_msg(e.kind == HV_EXIT_KICKED, "kind %d vector %u", e.kind, e.vector);
+		ck_assert_uint_eq(v->regs.r15, 0x1515);
+		calls += v->in_kernel;
+	}
+	atomic_store(&kicks_end, true);
+	pthread_join(t, NULL);
+	ck_assert_uint_gt(seen->entries, 100);
+}
+END_TEST
+
+/* ---- mappings ---------------------------------------------------------------------------------- */
+
+WORLD_BLOB(user_reads, "1: xor %edi, %edi\n syscall\n mov 0x410000, %rbx\n ud2\n jmp 1b\n");
+
+START_TEST(a_user_page_taken_away_is_gone_when_the_kernel_returns)
+{
+	mfn_t frame[2] = { world_alloc(w, 1), world_alloc(w, 1) };
+	struct hv_entry_change c = { .root = v->root_user, .va = 0x410000, .len = 4096 };
+
+	for (uint64_t i = 0; i < 2; i++)
+		memcpy(world_frame(w, frame[i]), &i, 8);
+	world_map(w, v->root_user, 0x410000, 1, frame[0], "w");
+	enter_user(PUT(user_reads));
+	for (unsigned i = 0; i < 20; i++) {
+		run_to_ud2();
+		ck_assert_uint_eq(v->regs.rbx, i & 1);
+		v->regs.rip += 2;
+		w->run[w->nr_runs - 1].mfn = frame[~i & 1];
+		hv_engine_process.entry_changed(&w->domain, &c);
+		if (i % 3)
+			hv_engine_process.sync(&w->domain, 1);
+		else
+			hv_engine_process.retire(&w->domain, UINT64_MAX);
+	}
+}
+END_TEST
+
+/* ---- user code that lies ----------------------------------------------------------------------- */
+
+/* Writes r13d at r12 and runs on. */
+WORLD_BLOB(user_pokes,
+           "1: mov %r13d, (%r12)\n mov %rbx, %rax\n syscall\n dec %rbx\n jnz 1b\n ud2\n");
+WORLD_BLOB(user_reads_at, "mov (%r12), %rbx\n ud2\n");
+WORLD_BLOB(user_writes_at, "mov %rbx, (%r12)\n ud2\n");
+
+START_TEST(user_code_sees_what_it_is_given_and_no_more)
+{
+	static const struct {
+		uint64_t va;
+		bool readable, writable;
+	} pages[] = {
+		{ PE_PEER, true, false },
+		{ PE_PEER + PE_PEER_SIZE - 8, true, false },
+		{ PE_PEER + PE_PEER_SIZE, false, false },
+		{ PE_CTL, true, false },
+		{ PE_WINDOW, false, false },
+		{ KERNEL_DATA + 0x20000, false, false },
+	};
+	uint64_t at;
+
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	at = PUT(user_reads_at);
+	for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
+		enter_user(at);
+		v->regs.r12 = pages[i].va;
+		run();
+		ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+		ck_assert_uint_eq(e.vector, pages[i].readable ? 6 : 14);
+		enter_user(PUT(user_writes_at));
+		v->regs.r12 = pages[i].va;
+		run();
+		ck_assert_uint_eq(e.vector, 14);
+		ck_assert(!v->in_kernel);
+	}
+}
+END_TEST
+
+/* User code changes every word of its own state, one at a time, and goes on calling its kernel. */
+START_TEST(whatever_user_code_writes_harms_only_itself)
+{
+	static const uint32_t values[] = { 0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff };
+	uint64_t at = PUT(user_pokes);
+	unsigned deaths = 0;
+
+	for (unsigned i = 0; i < 48; i++) {
+		unsigned word = i < 34 ? 4 * i : STATE_OUT + 4 * (i - 34);
+
+		enter_user(at);
+		v->regs.r12 = PE_STATE + word;
+		v->regs.r13 = values[(unsigned)_i % ARRAY_LEN(values)];
+		v->regs.rbx = 4;
+		atomic_store(&w->stop_at_tick, true);
+		for (unsigned n = 0; n < 50; n++) {
+			atomic_store(&w->deadline, pe_now() + 3000000);
+			run();
+			if (e.kind == HV_EXIT_KICKED)
+				continue;
+			break;
+		}
+		atomic_store(&w->stop_at_tick, false);
+		atomic_store(&w->deadline, UINT64_MAX);
+		if (e.kind == HV_EXIT_DEAD) {
+			ck_assert(e.from_user_root);
+			deaths++;
+		}
+		/* The kernel's stack holds nothing but what a system call leaves there. */
+		ck_assert_uint_lt(seen->rip, PE_GUEST_END);
+		ck_assert(!seen->entries || (seen->cs & 0xffffffff) == FLAT_USER_CS);
+	}
+	/* The kernel is as it was. */
+	new_user();
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 20;
+	seen->entries = 0;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 20);
+	ck_assert_uint_le(deaths, 48);
+}
+END_TEST
+
+/*
+ * Hands over a system call by itself, with registers that no processor would have, and runs on: the
+ * kernel must not see an impossible address, and its stack must not be used twice.
+ */
+WORLD_BLOB(user_forges,
+           "mov %r12, %rax\n mov %r13, 0x2040+0x78(%rax)\n mov %r14, 0x2040+0x80(%rax)\n"
+           "movl $1, 0xc(%rax)\n lock incl 0x2000(%rax)\n lock incl (%rax)\n"
+           "1: lock incl 0x2000(%rax)\n pause\n lock incl (%rax)\n dec %rbx\n jnz 1b\n"
+           "2: jmp 2b\n");
+
+START_TEST(made_up_hand_overs_enter_the_kernel_as_a_user_could)
+{
+	static const uint64_t rips[] = { 0x100000, 0xffff800000000000, 0x800000000000,
+		                         0x7fffffffffff, ~UINT64_C(0) };
+	uint64_t at = PUT(user_calls);
+
+	enter_user(at);
+	v->regs.rbx = 5;
+	run_to_ud2();
+	enter_user(PUT(user_forges));
+	v->regs.r12 = PE_STATE;
+	v->regs.r13 = rips[_i];
+	v->regs.r14 = ~UINT64_C(0);
+	v->regs.rbx = 1000;
+	atomic_store(&w->stop_at_tick, true);
+	for (unsigned n = 0; n < 200; n++) {
+		atomic_store(&w->deadline, pe_now() + 1000000);
+		run();
+		ck_assert_uint_lt(seen->rip, UINT64_C(1) << 47);
+		ck_assert_uint_eq(seen->rflags & ~UINT64_C(0x244fd7), 0);
+		if (e.kind == HV_EXIT_EXCEPTION)
+			ck_assert(!v->in_kernel);
+		if (e.kind == HV_EXIT_DEAD)
+			ck_assert(e.from_user_root);
+		if (e.kind != HV_EXIT_KICKED)
+			break;
+	}
+	atomic_store(&w->stop_at_tick, false);
+	atomic_store(&w->deadline, UINT64_MAX);
+	new_user();
+	enter_user(at);
+	v->regs.rbx = 20;
+	seen->entries = 0;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 20);
+}
+END_TEST
+
+START_TEST(the_death_of_a_users_process_is_told_as_such)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	kill(pv->current->pid, SIGKILL);
+	run();
+	ck_assert_int_eq(e.kind, HV_EXIT_DEAD);
+	ck_assert(e.from_user_root);
+	ck_assert(!v->in_kernel);
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	ck_assert_uint_eq(seen->entries, 10);
+}
+END_TEST
+
+Suite *engine_usermode_suite(void);
+
+Suite *engine_usermode_suite(void)
+{
+	Suite *s = suite_create("engine_usermode");
+	TCase *tc = tcase_create("normal");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, system_calls_go_to_the_kernel_and_back_without_us);
+	tcase_add_test(tc, nothing_goes_that_way_while_every_call_is_traced);
+	tcase_add_test(tc, the_entry_masks_events_when_it_is_to);
+	tcase_add_test(tc, the_kernels_stack_can_be_changed_in_place);
+	tcase_add_test(tc, the_floating_point_state_is_carried);
+	tcase_add_test(tc, an_event_that_is_due_keeps_the_kernel_from_returning);
+	tcase_add_test(tc, a_kernel_stack_that_is_not_there_is_our_affair);
+	tcase_add_test(tc, kicks_find_whichever_of_the_two_runs);
+	tcase_add_test(tc, a_user_page_taken_away_is_gone_when_the_kernel_returns);
+	suite_add_tcase(s, tc);
+
+	tc = tcase_create("hostile");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, user_code_sees_what_it_is_given_and_no_more);
+	tcase_add_loop_test(tc, whatever_user_code_writes_harms_only_itself, 0, 6);
+	tcase_add_loop_test(tc, made_up_hand_overs_enter_the_kernel_as_a_user_could, 0, 5);
+	tcase_add_test(tc, the_death_of_a_users_process_is_told_as_such);
+	suite_add_tcase(s, tc);
+	return s;
+}
