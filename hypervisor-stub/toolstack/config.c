@@ -20,8 +20,6 @@
 
 #define MAX_DEPTH   8
 #define MAX_MIB     (UINT64_C(1) << 20)
-#define MAX_WEIGHT  65535
-#define MAX_CAP     (100 * HV_MAX_VCPUS)
 #define DEFAULT_MIB 128
 #define SHOWN       64 /* bytes of the file's own words in a sentence */
 
@@ -375,8 +373,8 @@ static const struct key keys[] = {
 	{ "maxmem", NUMBER, 1, MAX_MIB, set_mib, IN_GUEST(max_memory) },
 	{ "vcpus", NUMBER, 1, HV_MAX_VCPUS, set_unsigned, IN_GUEST(vcpus) },
 	{ "maxvcpus", NUMBER, 1, HV_MAX_VCPUS, set_unsigned, IN_GUEST(max_vcpus) },
-	{ "cpu_weight", NUMBER, 1, MAX_WEIGHT, set_unsigned, IN_GUEST(cpu_weight) },
-	{ "cap", NUMBER, 0, MAX_CAP, set_unsigned, IN_GUEST(cpu_cap) },
+	{ "cpu_weight", NUMBER, 1, OPTIONS_MAX_WEIGHT, set_unsigned, IN_GUEST(cpu_weight) },
+	{ "cap", NUMBER, 0, OPTIONS_MAX_CAP, set_unsigned, IN_GUEST(cpu_cap) },
 	{ "cmdline", STRING, 0, 0, set_part, IN_READER(cmdline) },
 	{ "root", STRING, 0, 0, set_part, IN_READER(root) },
 	{ "extra", STRING, 0, 0, set_part, IN_READER(extra) },

@@ -12,6 +12,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/machine.h"
 #include "hypervisor-stub/toolstack/status.h"
+#include "hypervisor-stub/toolstack/weight.h"
 
 /* ---- statuses ------------------------------------------------------------------------------- */
 
@@ -98,12 +99,46 @@ static bool restarts(const struct seat *s)
 	}
 }
 
+/* For weight_call(). */
+struct step {
+	struct seat *s;
+	char *why;
+	size_t why_len;
+};
+
+static int do_build(void *arg)
+{
+	struct step *step = arg;
+	struct seat *s = step->s;
+
+	return guest_build(&s->guest, s->m->hv, s->m->store, step->why, step->why_len);
+}
+
+static int do_start(void *arg)
+{
+	struct step *step = arg;
+
+	return guest_start(&step->s->guest);
+}
+
 static int build(struct seat *s, char *why, size_t why_len)
 {
-	int rc = guest_build(&s->guest, s->m->hv, s->m->store, why, why_len);
+	struct step step = { s, why, why_len };
+	unsigned weight = s->guest.config->cpu_weight;
+	bool denied;
+	int rc;
 
+	why[0] = 0;
+	rc = weight_call(weight, do_build, &step, &denied);
 	if (rc)
-		return rc;
+		return why[0] ? rc
+		              : hv_why(why, why_len, rc, "%s: %s", s->guest.name, strerror(-rc));
+	if (denied)
+		fprintf(stderr,
+		        "paravane: %s: a weight of %u takes leave to lower nice values (ulimit "
+		        "-e); "
+		        "256 counts\n",
+		        s->guest.name, weight);
 	s->guest.d->toolstack_priv = s;
 	s->is_ended = false;
 	return 0;
@@ -111,7 +146,9 @@ static int build(struct seat *s, char *why, size_t why_len)
 
 static int start(struct seat *s, char *why, size_t why_len)
 {
-	int rc = guest_start(&s->guest);
+	struct step step = { s, why, why_len };
+	bool denied;
+	int rc = weight_call(s->guest.config->cpu_weight, do_start, &step, &denied);
 
 	if (rc)
 		return hv_why(why, why_len, rc,

@@ -174,6 +174,18 @@ static int set_max_vcpus(struct parse *p, const char *text)
 	return read_number(p, "--maxvcpus", text, HV_MAX_VCPUS, &p->o->guest.max_vcpus);
 }
 
+static int set_cpu_weight(struct parse *p, const char *text)
+{
+	p->o->given |= GIVEN_CPU_WEIGHT;
+	return read_number(p, "--cpu-weight", text, OPTIONS_MAX_WEIGHT, &p->o->guest.cpu_weight);
+}
+
+static int set_cpu_cap(struct parse *p, const char *text)
+{
+	p->o->given |= GIVEN_CPU_CAP;
+	return read_number(p, "--cpu-cap", text, OPTIONS_MAX_CAP, &p->o->guest.cpu_cap);
+}
+
 bool options_is_name(const char *text)
 {
 	size_t len = strlen(text);
@@ -250,6 +262,10 @@ static const struct option_row {
 	{ "--vcpus", HAS_VALUE, "N", set_vcpus, "number of virtual processors, 1 to 32 (1)" },
 	{ "--maxvcpus", HAS_VALUE, "N", set_max_vcpus,
 	  "as many can be brought up later (--vcpus)" },
+	{ "--cpu-weight", HAS_VALUE, "N", set_cpu_weight,
+	  "its share beside others, 1 to 65535 (256)" },
+	{ "--cpu-cap", HAS_VALUE, "PERCENT", set_cpu_cap,
+	  "at most so much of a processor, all its vCPUs together" },
 	{ "--name", HAS_VALUE, "NAME", set_name, "name of the guest (that of the kernel's file)" },
 	{ "--machine", HAS_VALUE, "NAME", set_machine,
 	  "name of the machine (that of its first guest)" },

@@ -20,6 +20,9 @@ enum verb { VERB_HELP, VERB_RUN_HELP, VERB_VERSION, VERB_RUN, VERB_ASK };
 #define OPTIONS_NAME_MAX   63
 #define OPTIONS_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+"
 
+#define OPTIONS_MAX_WEIGHT 65535
+#define OPTIONS_MAX_CAP    3200 /* percent: 32 vCPUs */
+
 /* What one domain is made of and what becomes of it. Strings belong to whoever filled it. */
 struct guest_config {
 	const char *name; /* NULL: from the kernel's file name */

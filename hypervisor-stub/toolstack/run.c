@@ -20,6 +20,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/crash.h"
 #include "hypervisor-stub/toolstack/ctl.h"
+#include "hypervisor-stub/toolstack/limits.h"
 #include "hypervisor-stub/toolstack/machine.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
@@ -397,7 +398,8 @@ static int with_plan(struct run *r)
 
 	if (plan_make(&r->plan, r->o, say, NULL, r->why, sizeof(r->why)))
 		return STATUS_USAGE;
-	if (!ctl_open(&r->ctl, &r->plan, r->why, sizeof(r->why))) {
+	if (!limits_check(&r->plan, r->why, sizeof(r->why)) &&
+	    !ctl_open(&r->ctl, &r->plan, r->why, sizeof(r->why))) {
 		status = with_files(r);
 		ctl_close(r->ctl);
 	}

@@ -268,6 +268,39 @@ sleep 0.3
 kill -TERM "$pid"
 ended 143 'SIGTERM twice'
 
+# ---- weights and caps ------------------------------------------------------------------------------------
+
+# percent OPTIONS...: how much of the time a guest that never rests is running, by its own account. A
+# busy host does not change that: waiting for a processor counts as running, standing still does not.
+percent() {
+	local a b t0 t1 i
+	start "$actor" --cmdline 'say=spinning spin' --machine $m "$@"
+	until_says "$work/out" '^spinning' || fail "$*" 'it does not run'
+	t0=$(date +%s%N)
+	a=$("$PARAVANE" list -m $m | awk '/^actor/ { print $6 }')
+	sleep 2
+	b=$("$PARAVANE" list -m $m | awk '/^actor/ { print $6 }')
+	t1=$(date +%s%N)
+	share=$(awk "BEGIN { printf \"%d\", ($b - $a) * 1e11 / ($t1 - $t0) }")
+	nice=$(awk '{ print $19 }' /proc/"$pid"/task/*/stat | sort -un | tr '\n' ' ')
+	others=$(pgrep -P "$pid" | while read -r p; do awk '{ print $19 }' /proc/"$p"/stat; done | sort -un | tr '\n' ' ')
+	kill -9 "$pid"
+	{ wait "$pid"; } 2>/dev/null
+}
+percent
+if [ "$share" -gt 70 ]; then pass 'without a cap it runs all the time'; else fail 'without a cap it runs all the time' "$share %"; fi
+expect 'without a weight all have one nice value' "$nice" "$others"
+percent --cpu-cap 20
+if [ "$share" -gt 4 ] && [ "$share" -lt 50 ]; then pass 'a cap of 20 % holds'; else fail 'a cap of 20 % holds' "$share %"; fi
+percent --cpu-cap 40 --vcpus 2 --cpu-weight 64
+if [ "$share" -gt 10 ] && [ "$share" -lt 70 ]; then pass 'a cap of 40 % holds'; else fail 'a cap of 40 % holds' "$share %"; fi
+own=$(awk '{ print $19 }' /proc/$$/stat)
+contains 'a weight of 64 is six steps nicer: its threads' <(echo "$nice") "(^| )$((own + 6)) "
+expect 'a weight of 64 is six steps nicer: its processes' "$((own + 6)) " "$others"
+limited 60 "$PARAVANE" run "$actor" --cmdline 'lines=300 sleep=50 say=through' --cpu-cap 5 --machine $m </dev/null >"$work/out" 2>"$work/err"
+expect 'a guest under a small cap comes through: status' 0 $?
+contains 'a guest under a small cap comes through' "$work/out" '^through'
+
 # ---- restarts, options and files -----------------------------------------------------------------------
 
 config again 'say=once sleep=10 reboot'
@@ -303,5 +336,15 @@ echo 'kernel = "x' >"$work/broken.cfg"
 bad 'a broken file' 'broken.cfg:1: a string has no end' "$work/broken.cfg"
 head -c 70000 /dev/zero >"$work/big.cfg"
 bad 'a file that is too long' 'configuration cannot be read' "$work/big.cfg"
+bad 'more memory than there is' 'memory asked for is 1048576 MiB and this host has [0-9]+ MiB.*--memory' "$actor" --memory 1T
+# Few descriptors: a sentence before anything runs, or a guest that runs; nothing in between.
+for n in 8 10 12 14 16 18 20 22 24 26 28 32; do
+	(ulimit -n $n; limited 20 "$PARAVANE" run "$actor" --machine $m --cmdline say=ran) </dev/null >"$work/out" 2>"$work/err"
+	case $?,$(tr -d '\r' <"$work/out"),$(grep -c '^paravane: .*ulimit -n' "$work/err") in
+	0,ran,0 | 2,,1) pass "$n descriptors" ;;
+	*) fail "$n descriptors" "$(head -c 400 "$work/out" "$work/err")" ;;
+	esac
+done
+expect '32 descriptors are enough' ran "$(tr -d '\r' <"$work/out")"
 expect 'no machine of ours is left' 0 "$(grep -c "paravane/[0-9]*/$m" /proc/net/unix)"
 finish

@@ -557,6 +557,60 @@ START_TEST(a_slow_callback_holds_up_its_own_handle_only)
 }
 END_TEST
 
+/* ---- who would be told ------------------------------------------------------------------------ */
+
+static union {
+	struct xenstore_domain_interface ring;
+	char bytes[4096];
+} page;
+
+/* A guest's request through its shared page; replies are dropped. */
+static void guest_asks(struct xs_conn *conn, uint32_t type, const char *payload, uint32_t len)
+{
+	struct xsd_sockmsg hdr = { .type = type, .len = len };
+	struct xenstore_domain_interface *r = &page.ring;
+
+	for (uint32_t i = 0; i < sizeof(hdr) + len; i++)
+		r->req[MASK_XENSTORE_IDX(r->req_prod++)] = i < sizeof(hdr)
+		                                                   ? ((const char *)&hdr)[i]
+		                                                   : payload[i - sizeof(hdr)];
+	xs_guest_event(conn);
+	r->rsp_cons = r->rsp_prod;
+}
+
+static const struct {
+	const char *watch; /* with its token, each with a nul */
+	uint32_t len;
+	bool control, shutdown;
+} told[] = {
+	{ "control/shutdown\0t", 19, false, true },
+	{ "control\0t", 10, true, true },
+	{ "/local/domain/9/control/shutdown\0t", 35, false, true },
+	{ "/local/domain/9/control/shutdown/x\0t", 37, false, false },
+	{ "control/shut\0t", 15, false, false },
+	{ "/\0t", 4, true, true },
+	{ "device\0t", 9, false, false },
+};
+
+START_TEST(it_is_known_whether_a_domain_would_be_told)
+{
+	struct xs_conn *conn;
+
+	memset(&page, 0, sizeof(page));
+	ck_assert_int_eq(xs_introduce(store, 9, &page, NULL, NULL, &conn), 0);
+	ck_assert(!xs_domain_watches(store, 9, "/local/domain/9/control/shutdown"));
+	guest_asks(conn, XS_WATCH, told[_i].watch, told[_i].len);
+	ck_assert_int_eq(xs_domain_watches(store, 9, "/local/domain/9/control"), told[_i].control);
+	ck_assert_int_eq(xs_domain_watches(store, 9, "/local/domain/9/control/shutdown"),
+	                 told[_i].shutdown);
+	ck_assert(!xs_domain_watches(store, 8, "/local/domain/9/control/shutdown"));
+	guest_asks(conn, XS_UNWATCH, told[_i].watch, told[_i].len);
+	ck_assert(!xs_domain_watches(store, 9, "/local/domain/9/control/shutdown"));
+	xs_release(store, 9);
+	ck_assert(!xs_domain_watches(store, 9, "/local/domain/9/control/shutdown"));
+}
+END_TEST
+
 Suite *xs_watch_suite(void)
 {
 	Suite *s = suite_create("xs_watch");
@@ -571,6 +625,7 @@ Suite *xs_watch_suite(void)
 	tcase_add_test(normal, the_reply_comes_before_the_events_that_the_request_caused);
 	tcase_add_loop_test(normal, a_change_is_told_at_the_node_above_and_below, 0,
 	                    ARRAY_LEN(effects));
+	tcase_add_loop_test(normal, it_is_known_whether_a_domain_would_be_told, 0, ARRAY_LEN(told));
 	tcase_add_test(normal, a_relative_watch_gets_relative_paths);
 	tcase_add_test(normal,
 	               a_watch_below_a_removed_node_is_told_its_own_path_only_if_it_was_there);
