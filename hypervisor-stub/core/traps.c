@@ -18,6 +18,7 @@
 #include "abi/nmi.h"
 #include "hypervisor-stub/core/hv.h"
 #include "hypervisor-stub/core/hypercall.h"
+#include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/core/x86/x86emu.h"
 
 #define VECTORS_WITH_ERROR                                                           \
@@ -453,40 +454,17 @@ int64_t hv_do_stack_switch(struct hv_vcpu *v, const uint64_t *a)
 	return 0;
 }
 
-/* A descriptor of the guest's GDT; false when there is none at that index. */
-static bool read_gdt(struct hv_vcpu *v, uint16_t selector, uint64_t *desc)
-{
-	unsigned index = selector >> 3;
-	const uint8_t *page;
-
-	if (index >= v->traps.gdt_entries)
-		return false;
-	page = hv_frame_ptr(v->domain, v->traps.gdt_frame[index / 512]);
-	if (!page)
-		return false;
-	memcpy(desc, page + index % 512 * 8, sizeof(*desc));
-	return true;
-}
-
 /* The base that loading a data selector into gs gives; 0 for one that is not loadable. */
 static uint64_t selector_base(struct hv_vcpu *v, uint16_t selector)
 {
 	const uint64_t present = UINT64_C(1) << 47, segment = UINT64_C(1) << 44;
 	uint64_t desc = 0;
-	bool found;
+	int rc;
 
-	if (selector < 4)
-		return 0;
-	if (selector & 4) {
-		found = (unsigned)(selector >> 3) < v->traps.ldt_entries &&
-		        !hv_guest_read(v, &desc, v->traps.ldt_base + (selector & ~7u),
-		                       sizeof(desc));
-	} else {
-		hv_domain_lock(v->domain);
-		found = read_gdt(v, selector, &desc);
-		hv_domain_unlock(v->domain);
-	}
-	if (!found || !(desc & present) || !(desc & segment))
+	hv_domain_lock(v->domain);
+	rc = hv_descriptor_read(v, selector, &desc);
+	hv_domain_unlock(v->domain);
+	if (rc || selector < 4 || !(desc & present) || !(desc & segment))
 		return 0;
 	return (desc >> 16 & 0xffffff) | (desc >> 32 & 0xff000000);
 }
