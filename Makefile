@@ -127,7 +127,7 @@ $(O)/user/bin/%: $$(call user_objs,$$*) $(USER_LIB)
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
-	    -Wl,--gc-sections -Wl,-Ttext-segment=0x10000000000 -s -o $@ $^
+	    -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,-Ttext-segment=0x10000000000 -s -o $@ $^
 $(O)/unix.cpio: $(USER_PROGS) tests/guests/unix/mkcpio.sh
 	$(call say,CPIO,$@)
 	$(Q)tests/guests/unix/mkcpio.sh bin $(sort $(USER_PROGS)) >$@

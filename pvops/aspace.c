@@ -8,7 +8,7 @@
  *
  * Invariants:
  *   - a table in the pool holds no entry, save the kernel's slots of a kernel root
- *   - both roots of an address space have the same level-3 tables in slots 1 to 63
+ *   - where there are two roots, they have the same level-3 tables in slots 1 to 63
  *   - a root's bit in pv_aspace.cpus is set before it is loaded, and cleared after another is
  */
 #include "pvops/aspace.h"
@@ -221,7 +221,7 @@ static void attach(struct pv_batch *b, uint64_t *table, unsigned int level, uint
 	unsigned int index = pv_mmu_index(va, level);
 
 	queue(b, &table[index], value);
-	if (level == 4)
+	if (level == 4 && b->as->kernel)
 		queue(b, &b->as->kernel[index], value);
 }
 
@@ -362,19 +362,19 @@ int pv_aspace_init(void)
 	return pv_mmu_window(1) ? 0 : -XEN_ENOMEM;
 }
 
-int pv_aspace_create(struct pv_aspace *as)
+int pv_aspace_create(struct pv_aspace *as, bool kernel_sees)
 {
-	uint64_t *kernel = get_table(KERNEL_ROOT), *user = get_table(USER_ROOT);
+	uint64_t *user = get_table(USER_ROOT);
+	uint64_t *kernel = user && kernel_sees ? get_table(KERNEL_ROOT) : NULL;
 
-	if (!kernel || !user) {
-		if (kernel)
-			put_table(KERNEL_ROOT, kernel);
-		if (user)
-			put_table(USER_ROOT, user);
+	if (!user)
+		return -XEN_ENOMEM;
+	if (kernel_sees && !kernel) {
+		put_table(USER_ROOT, user);
 		return -XEN_ENOMEM;
 	}
-	as->kernel = kernel;
 	as->user = user;
+	as->kernel = kernel;
 	as->cpus = 0;
 	return 0;
 }
@@ -441,7 +441,8 @@ void pv_aspace_destroy(struct pv_aspace *as)
 	for (slot = FIRST_SLOT; slot < END_SLOT; slot++)
 		prune(&p, as->user, 4, slot);
 	prune_settle(&p);
-	put_table(KERNEL_ROOT, as->kernel);
+	if (as->kernel)
+		put_table(KERNEL_ROOT, as->kernel);
 	put_table(USER_ROOT, as->user);
 	as->kernel = as->user = NULL;
 }
@@ -451,19 +452,21 @@ void pv_aspace_switch(struct pv_aspace *as, void *kernel_stack, uint64_t fs_base
 	struct pv_cpu *cpu = pv_cpu();
 	struct pv_aspace *old = cpu->aspace;
 	uint64_t me = 1ull << cpu->id;
-	struct pv_context to = cpu->context;
+	struct pv_context to;
 	int rc;
 
 	if (!cpu->context.kernel_root.pfn)
 		cpu->context.kernel_root = pv_mmu_boot_root();
+	to = cpu->context;
+	to.kernel_root = pv_mmu_boot_root();
 	if (as) {
-		to.kernel_root.pfn = pv_virt_to_pfn(as->kernel);
+		if (as->kernel)
+			to.kernel_root.pfn = pv_virt_to_pfn(as->kernel);
 		to.user_root.pfn = pv_virt_to_pfn(as->user);
 		to.kernel_stack = kernel_stack;
 		to.fs_base = fs_base;
 		__atomic_fetch_or(&as->cpus, me, __ATOMIC_SEQ_CST);
 	} else {
-		to.kernel_root = pv_mmu_boot_root();
 		to.user_root.pfn = 0;
 	}
 	rc = PV_OP(cpu, switch_context, &cpu->context, &to);

@@ -7,11 +7,11 @@ UNIX_VCPUS=${UNIX_VCPUS:-1 2 4}
 STRESS_SECONDS=${STRESS_SECONDS:-3}
 kernel=$GUESTS/unix
 
-# unix_run VCPUS SECONDS PROGRAM...: its output in $work/out, without carriage returns; the status in $rc
+# unix_run VCPUS SECONDS COMMANDLINE: its output in $work/out, without carriage returns; the status in $rc
 unix_run() {
 	local vcpus=$1 seconds=$2; shift 2
 	limited $((seconds + 10)) "$PARAVANE" run --engine "$engine" --memory 64M --vcpus "$vcpus" --timeout "$seconds" \
-		--cmdline "run=$*" "$kernel" </dev/null >"$work/raw" 2>"$work/err"
+		--cmdline "$*" "$kernel" </dev/null >"$work/raw" 2>"$work/err"
 	rc=$?
 	tr -d '\r' <"$work/raw" >"$work/out"
 }
@@ -44,14 +44,18 @@ END
 
 for engine in $ENGINES; do
 	for vcpus in $UNIX_VCPUS; do
-		unix_run "$vcpus" 60 utest
+		unix_run "$vcpus" 60 run=utest
 		expect "$engine, $vcpus vCPUs: utest powers off" 0 "$rc"
 		contains "$engine, $vcpus vCPUs: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
 		contains "$engine, $vcpus vCPUs: init tells the status" "$work/out" '^unix: utest exited 0$'
 		utest_verdicts "$engine, $vcpus vCPUs"
 	done
 
-	unix_run 4 $((STRESS_SECONDS + 30)) stress "$STRESS_SECONDS"
+	unix_run 2 60 roots=two run=utest
+	contains "$engine, two roots: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
+	utest_verdicts "$engine, two roots"
+
+	unix_run 4 $((STRESS_SECONDS + 30)) run=stress "$STRESS_SECONDS"
 	expect "$engine: stress powers off" 0 "$rc"
 	contains "$engine: stress leaves nothing behind" "$work/out" '^stress: nothing is left behind$'
 	contains "$engine: stress had something to do" "$work/out" '^stress: [1-9][0-9]* children$'

@@ -66,7 +66,7 @@ int exec_add_arg(struct exec_args *args, const char *text)
 
 static bool segment_is_good(const struct elf_segment *s)
 {
-	return s->vaddr >= VM_PROGRAM && s->vaddr < VM_MMAP && s->memsz <= VM_MMAP - s->vaddr &&
+	return s->vaddr >= VM_PROGRAM && s->vaddr < VM_STACK && s->memsz <= VM_STACK - s->vaddr &&
 	       s->filesz <= s->memsz && s->offset <= UINT32_MAX && s->memsz &&
 	       s->vaddr % PV_PAGE_SIZE == s->offset % PV_PAGE_SIZE;
 }
@@ -128,9 +128,8 @@ static int map_image(struct vm *vm, struct node *n, const struct image *image)
 	for (i = 0; !rc && i < image->count; i++)
 		rc = add_segment(vm, n, &image->segment[i]);
 	if (!rc)
-		rc = vm_add(vm, VM_STACK_END - VM_STACK_MAX, VM_STACK_END,
-		            PV_PROT_READ | PV_PROT_WRITE, NULL, 0, 0);
-	vm->heap_start = vm->heap_end = page_up(image->end) + PV_PAGE_SIZE;
+		rc = vm_add(vm, VM_STACK + PV_PAGE_SIZE, VM_STACK_END, PV_PROT_READ | PV_PROT_WRITE,
+		            NULL, 0, 0);
 	return rc;
 }
 
@@ -232,5 +231,6 @@ int exec_run(const char *path, const struct exec_args *args)
 	signal_reset(p);
 	set_name(p, path);
 	begin(p, image.entry, sp);
+	vm_touch(&p->vm, image.entry, PV_PROT_EXEC);
 	return 0;
 }

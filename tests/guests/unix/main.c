@@ -10,7 +10,8 @@
  * The kernel knows nothing of hypercalls: pvops/ does. A program has an address space of its own
  * whose user's root does not contain the kernel.
  *
- * Command line: run=PROGRAM ARGUMENTS... runs that and switches off; else there is a shell.
+ * Command line: [roots=two] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
+ * switched off; else there is a shell. roots=two: see vm_kernel_sees.
  */
 #include "pvops/aspace.h"
 #include "pvops/lib/string.h"
@@ -86,6 +87,7 @@ void kernel_main(const struct pv_boot *boot)
 	const void *archive = boot->ramdisk ? boot->ramdisk : unix_archive;
 	size_t len = boot->ramdisk ? boot->ramdisk_len : (size_t)(unix_archive_end - unix_archive);
 
+	vm_kernel_sees = strstr(boot->cmdline, "roots=two");
 	sched_init();
 	must(pv_mmu_map_memory(), "map the memory");
 	page_init(boot);

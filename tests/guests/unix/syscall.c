@@ -241,7 +241,7 @@ static long do_mmap(struct pv_frame *f)
 	uint64_t start = f->rdi, end;
 	int rc;
 
-	if (!prot_is_good(f->rdx) || !f->rsi || f->rsi > VM_STACK_END - VM_MMAP)
+	if (!prot_is_good(f->rdx) || !f->rsi || f->rsi > VM_END - VM_MMAP)
 		return -EINVAL;
 	if (!start)
 		start = vm_find(vm, page_up(f->rsi));

@@ -21,6 +21,8 @@
 /* Bytes below one level-1 table. */
 #define L1_SPAN (PV_PAGE_SIZE * PV_ENTRIES)
 
+bool vm_kernel_sees;
+
 static uint64_t page_down(uint64_t a)
 {
 	return a & PV_PAGE_MASK;
@@ -87,7 +89,7 @@ int vm_add(struct vm *vm, uint64_t start, uint64_t end, unsigned int prot, struc
 	struct vm_region r = { start, end, prot, node, offset, file_end, 0, 0 };
 
 	if (start % PV_PAGE_SIZE || end % PV_PAGE_SIZE || start >= end || start < PV_USER_START ||
-	    end > VM_STACK_END)
+	    end > VM_END)
 		return -EINVAL;
 	if (at < vm->nr_regions && vm->region[at].start < end)
 		return -EINVAL;
@@ -109,10 +111,7 @@ uint64_t vm_find(const struct vm *vm, uint64_t bytes)
 			break;
 		at = vm->region[i].end;
 	}
-	/* A page stays free below the stack. */
-	if (VM_STACK_END - at < bytes + PV_PAGE_SIZE)
-		return 0;
-	return at;
+	return at < VM_END && VM_END - at >= bytes ? at : 0;
 }
 
 /* No region crosses the address afterwards. 0 or -ENOMEM. */
@@ -139,7 +138,8 @@ static int split(struct vm *vm, uint64_t address)
 int vm_init(struct vm *vm)
 {
 	memset(vm, 0, sizeof(*vm));
-	return error_of(pv_aspace_create(&vm->as));
+	vm->heap_end = VM_HEAP;
+	return error_of(pv_aspace_create(&vm->as, vm_kernel_sees));
 }
 
 void vm_destroy(struct vm *vm)
@@ -148,43 +148,56 @@ void vm_destroy(struct vm *vm)
 }
 
 /*
- * Unmaps [start, end). A page goes back only when no vCPU can reach it any more: as many are
- * remembered as a batch takes, then the batch is ended, then they are put.
+ * Pages that are being unmapped. They go back only when no vCPU can reach them any more, which is
+ * when the batch has been ended; in an order that lets a later run have them in a row again.
  */
-static void unmap(struct vm *vm, uint64_t start, uint64_t end)
-{
+struct unmapping {
+	struct vm *vm;
+	struct pv_batch batch;
 	void *gone[PV_PT_WRITE_MAX];
-	struct pv_batch b;
-	unsigned int n = 0, i;
-	uint64_t va = start, entry;
+	unsigned int count;
+};
 
-	pv_batch_begin(&b, &vm->as);
-	while (va < end) {
-		va = pv_aspace_next(&vm->as, va, end, &entry);
-		if (va < end) {
-			pv_batch_unmap(&b, va);
-			gone[n++] = entry_page(entry);
-			va += PV_PAGE_SIZE;
-		}
-		if (n < PV_PT_WRITE_MAX && va < end)
-			continue;
-		error_of(pv_batch_end(&b));
-		vm->pages -= n;
-		for (i = 0; i < n; i++)
-			page_put(gone[i]);
-		n = 0;
+static void unmap_settle(struct unmapping *u)
+{
+	error_of(pv_batch_end(&u->batch));
+	u->vm->pages -= u->count;
+	while (u->count)
+		page_put(u->gone[--u->count]);
+}
+
+static void unmap_begin(struct unmapping *u, struct vm *vm)
+{
+	u->vm = vm;
+	u->count = 0;
+	pv_batch_begin(&u->batch, &vm->as);
+}
+
+static void unmap_range(struct unmapping *u, uint64_t start, uint64_t end)
+{
+	uint64_t va, entry;
+
+	for (va = pv_aspace_next(&u->vm->as, start, end, &entry); va < end;
+	     va = pv_aspace_next(&u->vm->as, va + PV_PAGE_SIZE, end, &entry)) {
+		if (u->count == PV_PT_WRITE_MAX)
+			unmap_settle(u);
+		pv_batch_unmap(&u->batch, va);
+		u->gone[u->count++] = entry_page(entry);
 	}
 }
 
 void vm_clear(struct vm *vm)
 {
-	while (vm->nr_regions) {
-		unsigned int last = vm->nr_regions - 1;
+	struct unmapping u;
+	unsigned int i;
 
-		unmap(vm, vm->region[last].start, vm->region[last].end);
-		take_out(vm, last);
-	}
-	vm->heap_start = vm->heap_end = 0;
+	unmap_begin(&u, vm);
+	for (i = 0; i < vm->nr_regions; i++)
+		unmap_range(&u, vm->region[i].start, vm->region[i].end);
+	unmap_settle(&u);
+	while (vm->nr_regions)
+		take_out(vm, vm->nr_regions - 1);
+	vm->heap_end = VM_HEAP;
 }
 
 /* Both get the page, and neither may write it. */
@@ -219,7 +232,6 @@ int vm_clone(struct vm *child, struct vm *parent)
 			child->pages++;
 		}
 	}
-	child->heap_start = parent->heap_start;
 	child->heap_end = parent->heap_end;
 	rc = error_of(pv_batch_end(&childs));
 	rc2 = error_of(pv_batch_end(&mine));
@@ -230,6 +242,7 @@ int vm_clone(struct vm *child, struct vm *parent)
 
 int vm_remove(struct vm *vm, uint64_t start, uint64_t end)
 {
+	struct unmapping u;
 	unsigned int i;
 	int rc = split(vm, start);
 
@@ -237,7 +250,9 @@ int vm_remove(struct vm *vm, uint64_t start, uint64_t end)
 		rc = split(vm, end);
 	if (rc)
 		return rc;
-	unmap(vm, start, end);
+	unmap_begin(&u, vm);
+	unmap_range(&u, start, end);
+	unmap_settle(&u);
 	for (i = find_index(vm, start); i < vm->nr_regions && vm->region[i].start < end;)
 		take_out(vm, i);
 	return 0;
@@ -275,20 +290,19 @@ int vm_protect(struct vm *vm, uint64_t start, uint64_t end, unsigned int prot)
 uint64_t vm_brk(struct vm *vm, uint64_t end)
 {
 	uint64_t old_end = page_up(vm->heap_end), new_end = page_up(end);
-	struct vm_region *r = find(vm, vm->heap_start);
+	struct vm_region *r = find(vm, VM_HEAP);
 	unsigned int next = find_index(vm, old_end);
 
-	if (end < vm->heap_start || end > VM_MMAP)
+	if (end < VM_HEAP || end > VM_MMAP)
 		return vm->heap_end;
 	if (new_end < old_end && vm_remove(vm, new_end, old_end))
 		return vm->heap_end;
 	if (new_end > old_end) {
 		if (next < vm->nr_regions && vm->region[next].start < new_end)
 			return vm->heap_end;
-		if (r && r->start == vm->heap_start)
+		if (r && r->start == VM_HEAP)
 			r->end = new_end;
-		else if (vm_add(vm, vm->heap_start, new_end, PV_PROT_READ | PV_PROT_WRITE, NULL, 0,
-		                0))
+		else if (vm_add(vm, VM_HEAP, new_end, PV_PROT_READ | PV_PROT_WRITE, NULL, 0, 0))
 			return vm->heap_end;
 	}
 	vm->heap_end = end;
@@ -306,7 +320,8 @@ static int source(const struct vm_region *r, uint64_t va, bool write, void **pag
 	long rc;
 
 	*prot = r->prot;
-	if (in_file >= PV_PAGE_SIZE && !write) {
+	/* The last page of what is never written may show what follows in the file, not zeroes. */
+	if (!write && (in_file >= PV_PAGE_SIZE || (in_file && !(r->prot & PV_PROT_WRITE)))) {
 		*prot &= ~PV_PROT_WRITE;
 		return r->node->ops->page(r->node, (r->offset + va - r->start) / PV_PAGE_SIZE,
 		                          false, page);
@@ -401,4 +416,10 @@ int vm_fault(struct vm *vm, uint64_t address, unsigned int access)
 	if (access & PV_PROT_WRITE && !(entry & PV_PTE_WRITE))
 		return copy_on_write(vm, r, va, entry);
 	return 0; /* a right that has grown meanwhile: the old translation is gone now */
+}
+
+void vm_touch(struct vm *vm, uint64_t address, unsigned int access)
+{
+	if (!pv_aspace_entry(&vm->as, address))
+		vm_fault(vm, address, access);
 }

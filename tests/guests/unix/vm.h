@@ -15,11 +15,16 @@
 #include "pvops/aspace.h"
 #include "tests/guests/unix/fs.h"
 
-/* Where things are: programs are linked at VM_PROGRAM, all within one level-2 table. */
+/*
+ * Where things are. What every program has, its image and its stack, lies below one level-1 table;
+ * all of it below one level-2 table.
+ */
 #define VM_PROGRAM   0x10000000000ul
+#define VM_STACK     (VM_PROGRAM + 0x100000ul) /* images end before this */
+#define VM_STACK_END (VM_PROGRAM + 0x200000ul)
+#define VM_HEAP      VM_STACK_END
 #define VM_MMAP      (VM_PROGRAM + 0x10000000ul)
-#define VM_STACK_END (VM_PROGRAM + 0x40000000ul)
-#define VM_STACK_MAX 0x100000ul
+#define VM_END       (VM_PROGRAM + 0x40000000ul)
 
 #define VM_REGIONS   24
 
@@ -37,9 +42,15 @@ struct vm {
 	struct pv_aspace as;
 	struct vm_region region[VM_REGIONS]; /* sorted by address */
 	unsigned int nr_regions;
-	uint64_t heap_start, heap_end; /* of brk(); the region's end is heap_end rounded up */
-	uint64_t pages;                /* that are mapped */
+	uint64_t heap_end; /* of brk(); the region's end is this rounded up */
+	uint64_t pages;    /* that are mapped */
 };
+
+/*
+ * Does the kernel see a program's memory at the program's addresses? It has no use for that; it is
+ * there to be compared: on some hypervisors the second root of each program is dear.
+ */
+extern bool vm_kernel_sees;
 
 /* An empty memory. 0 or -ENOMEM. */
 int vm_init(struct vm *vm);
@@ -76,6 +87,9 @@ int vm_protect(struct vm *vm, uint64_t start, uint64_t end, unsigned int prot);
 
 /* The end of the heap, after it has been moved there if that is possible. */
 uint64_t vm_brk(struct vm *vm, uint64_t end);
+
+/* Brings in a page that a program is going to need at once. Nothing happens when that fails. */
+void vm_touch(struct vm *vm, uint64_t address, unsigned int access);
 
 /*
  * vm_fault - bring in the page at an address, for reading, writing or running (enum pv_prot)
