@@ -117,9 +117,9 @@ static bool read_by_maker(uint32_t index, uint64_t *value)
 	}
 }
 
-bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value)
+/* Registers that every vCPU has, its own state first. */
+static bool read_common(struct hv_vcpu *v, uint32_t index, uint64_t *value)
 {
-	*value = 0;
 	switch (index) {
 	case MSR_FS_BASE:
 		*value = v->regs.fs_base;
@@ -152,10 +152,18 @@ bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value)
 	case MSR_MISC_FEATURES:
 	case MSR_PERF_CAPS:
 	case MSR_HYPERCALL_PAGE:
+		*value = 0;
 		return true;
 	default:
-		break;
+		return false;
 	}
+}
+
+bool hv_rdmsr(struct hv_vcpu *v, uint32_t index, uint64_t *value)
+{
+	*value = 0;
+	if (read_common(v, index, value))
+		return true;
 	if (is_machine_check(index)) {
 		*value = read_machine_check(index);
 		return true;
