@@ -299,6 +299,26 @@ START_TEST(a_kernel_stack_that_is_not_there_is_our_affair)
 }
 END_TEST
 
+START_TEST(user_processes_take_turns)
+{
+	mfn_t user[3];
+	uint64_t at = PUT(user_calls);
+
+	for (unsigned i = 0; i < 3; i++) {
+		user[i] = v->root_user;
+		new_user();
+	}
+	for (unsigned i = 0; i < 60; i++) {
+		v->root_user = user[i * 2 % 3];
+		enter_user(at);
+		v->regs.rbx = 3;
+		run_to_ud2();
+	}
+	ck_assert_uint_eq(seen->entries, 180);
+	ck_assert_uint_le(slow_calls, 3);
+}
+END_TEST
+
 /* ---- stopping ---------------------------------------------------------------------------------- */
 
 static atomic_bool kicks_end;
@@ -316,6 +336,7 @@ static void *kicker(void *arg)
 			continue;
 		}
 		last = ticks;
+		usleep(30); /* so that the guest gets somewhere between two kicks */
 		hv_engine_process.vcpu_kick(v);
 	}
 	return NULL;
@@ -330,7 +351,7 @@ START_TEST(kicks_find_whichever_of_the_two_runs)
 	enter_user(at);
 	v->regs.rbx = 1000000000;
 	pthread_create(&t, NULL, kicker, NULL);
-	while (atomic_load(&w->nr_ticks) < 2000) {
+	while (atomic_load(&w->nr_ticks) < 2000 || seen->entries < 100) {
 		run();
 		ck_assert_msg(e.kind == HV_EXIT_KICKED, "kind %d vector %u", e.kind, e.vector);
 		ck_assert_uint_eq(v->regs.r15, 0x1515);
@@ -502,6 +523,33 @@ START_TEST(made_up_hand_overs_enter_the_kernel_as_a_user_could)
 }
 END_TEST
 
+/* Reports an exit that it has not made, and goes on counting. */
+WORLD_BLOB(user_runs_on, "mov %r12, %rax\n incq 0x400200\n lock incl (%rax)\n"
+                         "1: incq 0x400200\n jmp 1b\n");
+
+START_TEST(a_users_process_that_is_left_does_not_run)
+{
+	uint64_t *count = (void *)world_at(w, v->root_user, WORLD_DATA + 0x200);
+	uint64_t before;
+
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	enter_user(PUT(user_runs_on));
+	v->regs.r12 = PE_STATE;
+	run();
+	usleep(5000);
+	ck_assert_uint_gt(*(volatile uint64_t *)count, 1); /* it does run on */
+	new_user();
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	before = *(volatile uint64_t *)count;
+	usleep(20000);
+	ck_assert_uint_eq(*(volatile uint64_t *)count, before);
+}
+END_TEST
+
 START_TEST(the_death_of_a_users_process_is_told_as_such)
 {
 	struct pe_vcpu *pv = v->engine_priv;
@@ -537,6 +585,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_test(tc, the_floating_point_state_is_carried);
 	tcase_add_test(tc, an_event_that_is_due_keeps_the_kernel_from_returning);
 	tcase_add_test(tc, a_kernel_stack_that_is_not_there_is_our_affair);
+	tcase_add_test(tc, user_processes_take_turns);
 	tcase_add_test(tc, kicks_find_whichever_of_the_two_runs);
 	tcase_add_test(tc, a_user_page_taken_away_is_gone_when_the_kernel_returns);
 	suite_add_tcase(s, tc);
@@ -547,6 +596,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_test(tc, user_code_sees_what_it_is_given_and_no_more);
 	tcase_add_loop_test(tc, whatever_user_code_writes_harms_only_itself, 0, 6);
 	tcase_add_loop_test(tc, made_up_hand_overs_enter_the_kernel_as_a_user_could, 0, 5);
+	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);
 	tcase_add_test(tc, the_death_of_a_users_process_is_told_as_such);
 	suite_add_tcase(s, tc);
 	return s;

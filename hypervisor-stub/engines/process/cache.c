@@ -32,9 +32,12 @@ static void unlink_proc(struct pe_domain *pd, struct pe_proc *victim)
 	}
 }
 
-static void end_proc(struct pe_domain *pd, struct pe_proc *p)
+void pe_cache_end(struct pe_domain *pd, struct pe_proc *p)
 {
 	struct pe_proc *user, *next;
+
+	if (p->owner->user == p)
+		p->owner->user = NULL;
 
 	/* Its pages will be another process's; no user's process may have them then. */
 	for (user = pd->procs; user; user = next) {
@@ -43,7 +46,7 @@ static void end_proc(struct pe_domain *pd, struct pe_proc *p)
 			continue;
 		user->peer = NULL;
 		if (user->is_user && user != user->owner->current) {
-			end_proc(pd, user);
+			pe_cache_end(pd, user);
 			next = pd->procs;
 		}
 	}
@@ -64,7 +67,7 @@ static bool evict_one(struct pe_domain *pd)
 	}
 	if (!victim)
 		return false;
-	end_proc(pd, victim);
+	pe_cache_end(pd, victim);
 	return true;
 }
 
@@ -131,7 +134,7 @@ void pe_cache_bury(struct pe_vcpu *pv, struct pe_proc *p)
 		pv->fp = PE_FP_INIT;
 		pv->fp_proc = NULL;
 	}
-	end_proc(pd, p);
+	pe_cache_end(pd, p);
 	pthread_mutex_unlock(&pd->lock);
 }
 
@@ -145,7 +148,7 @@ void pe_cache_drop_root(struct pe_domain *pd, mfn_t root)
 		if (hv_mfn_same(p->root, root) && p != p->owner->current) {
 			if (p == p->owner->partner)
 				pe_cache_set_current(p->owner, p->owner->current, NULL);
-			end_proc(pd, p);
+			pe_cache_end(pd, p);
 			next = pd->procs;
 		}
 	}
@@ -162,7 +165,7 @@ void pe_cache_drop_vcpu(struct pe_vcpu *pv)
 	for (p = pd->procs; p; p = next) {
 		next = p->next;
 		if (p->owner == pv) {
-			end_proc(pd, p);
+			pe_cache_end(pd, p);
 			next = pd->procs;
 		}
 	}

@@ -37,6 +37,11 @@ void pe_futex_wake(_Atomic uint32_t *word, int how_many)
 	syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
 }
 
+bool pe_futex_move(_Atomic uint32_t *from, _Atomic uint32_t *to)
+{
+	return syscall(SYS_futex, from, FUTEX_CMP_REQUEUE, 0, 1ul, to, atomic_load(from)) > 0;
+}
+
 bool pe_has_ended(pid_t pid)
 {
 	siginfo_t si = { 0 };

@@ -101,6 +101,7 @@
 #define CTL_SYSCALL   0x098 /* u64: the entry for system calls */
 #define CTL_SYS_MASKS 0x0a0 /* u32: which masks events */
 #define CTL_GS_USER   0x0a8 /* u64: the user's GS base, unless it was changed in place */
+#define CTL_FROZEN    0x0b0 /* u32: a process that must not run sleeps here; always 0 */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000

@@ -12,9 +12,56 @@
  *
  * A pair is made anew for every run, if nothing stands against it: no removal must be outstanding
  * for the partner, since it would go on without us.
+ *
+ * A user's process that is neither of the two must not run at all: its kernel may have taken pages
+ * from it, which it drops only when it is used again. That it says so is no proof; that it sleeps in
+ * the host's kernel is one, and moving it from the word that it sleeps on to one that only we wake
+ * is how we know. One that cannot be moved runs on, and is ended; its state is the vCPU's anyway.
  */
+#include <sched.h>
+
 #include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/engines/process/process.h"
+
+#define FREEZE_TRIES 50 /* to see it asleep; it goes to sleep when it is given the core */
+
+static bool freeze(struct pe_proc *u)
+{
+	/* It may still be giving way. */
+	pe_store(u->ctl, CTL_SPINS, 0);
+	pe_store(u->ctl, CTL_YIELDS, 0);
+	for (unsigned i = 0; i < FREEZE_TRIES; i++) {
+		if (pe_futex_move(pe_word(u->state, OUT_PARK), pe_word(u->ctl, CTL_FROZEN)))
+			return true;
+		sched_yield();
+	}
+	return false;
+}
+
+static void thaw(struct pe_proc *u)
+{
+	if (!u->is_frozen)
+		return;
+	u->is_frozen = false;
+	if (!pe_futex_move(pe_word(u->ctl, CTL_FROZEN), pe_word(u->state, OUT_PARK)))
+		pe_futex_wake(pe_word(u->ctl, CTL_FROZEN), 1);
+}
+
+/* From now on only p and q may run. Lock: pd. */
+static void leave_user(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *q)
+{
+	struct pe_proc *u = pv->user;
+
+	thaw(p);
+	if (q)
+		thaw(q);
+	if (u && u != p && u != q) {
+		u->is_frozen = freeze(u);
+		if (!u->is_frozen)
+			pe_cache_end(pv->pd, u);
+	}
+	pv->user = p->is_user ? p : q && q->is_user ? q : NULL;
+}
 
 /* Whether this vCPU's guest is one of two modes, and nobody wants to see every change between them. */
 static bool is_wanted(const struct hv_vcpu *v)
@@ -90,10 +137,8 @@ struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
 		pv->user_cs = v->regs.cs;
 		pv->user_ss = v->regs.ss;
 	}
-	if (!is_wanted(v)) {
-		if (!pv->partner && !pe_load(p->ctl, CTL_PEER))
-			return NULL;
-	}
+	if (!is_wanted(v) && !pv->partner && !pv->user && !p->is_user && !pe_load(p->ctl, CTL_PEER))
+		return NULL; /* the usual case where there is no user mode */
 	pthread_mutex_lock(&pv->pd->lock);
 	if (is_wanted(v))
 		q = pe_cache_find(pv, v->in_kernel ? v->root_user : v->root_kernel, v->in_kernel);
@@ -113,6 +158,7 @@ struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
 	if (q)
 		pe_store(q->ctl, CTL_PEER, 1);
 	pe_cache_set_current(pv, p, q);
+	leave_user(pv, p, q);
 	pthread_mutex_unlock(&pv->pd->lock);
 	return q;
 }

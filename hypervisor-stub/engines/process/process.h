@@ -59,6 +59,7 @@ struct pe_proc {
 	bool is_user;
 	uint64_t used;        /* for least recently used */
 	struct pe_proc *peer; /* whose pages are at PE_PEER; pair.c */
+	bool is_frozen;       /* sleeps where only we can wake it */
 	struct pe_proc *next;
 
 	/* orders.c */
@@ -145,6 +146,8 @@ struct pe_vcpu {
 	 * back from without us; NULL: none. Under pd->lock to change, vCPU thread to read.
 	 */
 	struct pe_proc *current, *partner;
+	struct pe_proc
+		*user; /* the process of user mode that ran last and is not frozen; or NULL */
 
 	/* Kicks. The two change under kick_lock too, so a kicker with it may use the processes. */
 	pthread_mutex_t kick_lock;
@@ -220,6 +223,8 @@ static inline uint64_t pe_ticks(void) /* cheap, of no known unit, and not the sa
 /* Sleeps while *word is value, at most until the monotonic time given. */
 void pe_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns);
 void pe_futex_wake(_Atomic uint32_t *word, int how_many);
+/* Has one who sleeps on a word sleep on another one. True when there was one. */
+bool pe_futex_move(_Atomic uint32_t *from, _Atomic uint32_t *to);
 /* Whether a child of ours has ended (it stays to be reaped). */
 bool pe_has_ended(pid_t pid);
 /* What the scheduler says of a thread: time on a core, time waiting for one, and how often it ran. */
@@ -277,6 +282,8 @@ int pe_cache_activate(struct pe_vcpu *pv);
 /* One of v's processes has died: forget it. Takes pd->lock. */
 void pe_cache_bury(struct pe_vcpu *pv, struct pe_proc *p);
 struct pe_proc *pe_cache_find(struct pe_vcpu *pv, mfn_t root, bool is_user); /* Lock: pd */
+void pe_cache_end(struct pe_domain *pd,
+                  struct pe_proc *p); /* one that is nobody's current. Lock: pd */
 void pe_cache_set_current(struct pe_vcpu *pv, struct pe_proc *p,
                           struct pe_proc *partner); /* Lock: pd */
 void pe_cache_drop_root(struct pe_domain *pd, mfn_t root);

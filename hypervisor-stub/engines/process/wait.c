@@ -70,9 +70,13 @@ static struct pe_proc *who_stopped(const struct runners *r)
 	return NULL;
 }
 
+/* Whom a kick should find. What a user's process has given counts as taken: it only waits. */
 static struct pe_proc *who_runs(const struct runners *r)
 {
-	return r->u && pe_load(r->k->state, STATE_TURN) ? r->u : r->k;
+	if (!r->u || !pe_load(r->k->state, STATE_TURN) ||
+	    pe_load(r->u->state, OUT_SEQ) != pe_load(r->k->state, OUT_TAKEN))
+		return r->k;
+	return r->u;
 }
 
 /* Where we sleep: both know the word, and only the kernel's process and we can write it. */
