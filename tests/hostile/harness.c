@@ -45,7 +45,7 @@ static const struct family families[] = {
 	{ "hypercalls", 2, 20000, 10, false }, { "irets", 1, 4000, 3, false },
 	{ "contexts", 3, 300, 5, false },      { "tables", 1, 20000, 20, false },
 	{ "races", 3, 200, 30, false },        { "events", 3, 1500, 60, true },
-	{ "grants", 1, 10000, 60, true },     { "engine", 1, 300, 3, false },
+	{ "grants", 1, 10000, 60, true },      { "engine", 1, 300, 3, false },
 	{ "user", 1, 1000, 60, true },
 };
 
@@ -288,6 +288,20 @@ static const char *judge(const struct family *f, struct tally *t, bool over)
 	return NULL;
 }
 
+static void tell(bool over, const char *wrong)
+{
+	struct hv_domain *d = attacker.g.d;
+
+	fprintf(stderr, "-- %s: %s\n-- end %d: %s\n%s%s", attacker.cmdline, wrong ? wrong : "",
+	        d->end.reason, d->end.text, said, urgent);
+	for (unsigned i = 0; !over && i < d->nr_vcpus; i++)
+		fprintf(stderr, "-- cut: vCPU %u at rip %llx rsp %llx flags %llx, %s\n", i,
+		        (unsigned long long)d->vcpu[i]->regs.rip,
+		        (unsigned long long)d->vcpu[i]->regs.rsp,
+		        (unsigned long long)d->vcpu[i]->regs.rflags,
+		        d->vcpu[i]->in_kernel ? "kernel" : "user");
+}
+
 static const char *attack(const struct family *f, const char *kernel, uint64_t seed,
                           unsigned budget, struct tally *t)
 {
@@ -305,9 +319,7 @@ static const char *attack(const struct family *f, const char *kernel, uint64_t s
 	read_out(&attacker, said, sizeof(said));
 	wrong = judge(f, t, over);
 	if (verbose || wrong)
-		fprintf(stderr, "-- %s: %s%s\n-- end %d: %s\n%s%s", attacker.cmdline,
-		        over ? "" : "(cut) ", wrong ? wrong : "", attacker.g.d->end.reason,
-		        attacker.g.d->end.text, said, urgent);
+		tell(over, wrong);
 	end(&attacker);
 	if (!wrong && !settles(count_children, children))
 		wrong = "a process was left behind";

@@ -68,7 +68,7 @@ extern uint8_t at_scratch[2 * 4096];
 /* ---- traps ---- */
 
 int at_protect(uint64_t *slot, void (*fn)(void *), void *arg);
-extern char at_abort[];
+extern char at_abort[], at_abort_end[];
 
 /* Runs fn(arg); false when a trap ended it. Each vCPU has its own slot. */
 bool at_try(void (*fn)(void *), void *arg);

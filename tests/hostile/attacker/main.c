@@ -95,6 +95,9 @@ static bool on_trap(struct pv_frame *frame)
 
 	at_traps++;
 	at_last = *frame;
+	/* Our own way back is broken: an attack that ran on has spoilt its stack. */
+	if (frame->rip >= (uint64_t)at_abort && frame->rip < (uint64_t)at_abort_end)
+		return false;
 	if (frame->vector == PV_VECTOR_NMI || pv_trap_fix_up(frame))
 		return true;
 	if (!slot)

@@ -39,6 +39,8 @@ at_abort:
 	pop	%rbx
 	pop	%rbp
 	ret
+	.globl at_abort_end
+at_abort_end:
 
 	/* r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi, rip, flags, rsp */
 	.globl at_enter
@@ -66,9 +68,9 @@ at_enter:
 	pop	%rdx
 	pop	%rsi
 	pop	%rdi
-	lea	at_flags(%rip), %rsp
-	popfq
 	mov	at_stack(%rip), %rsp
+	push	at_flags(%rip)
+	popfq
 	jmp	*at_target(%rip)
 
 	.bss
