@@ -245,6 +245,70 @@ static void user_mode(uint64_t entry, uint64_t at)
 	report("user's system call and back, two roots", sample, ROUNDS);
 }
 
+WORLD_BLOB(switcher, "mov $0x200000 + 32 * 26, %rax\n call *%rax\n pop %rcx\n pop %r11\n push $0\n"
+                     "pushq $0x2002e0\n ret\n");
+
+/* A system call in which the kernel goes over to another address space, both of its roots. */
+static void switches(uint64_t entry, uint64_t at)
+{
+	struct hv_vcpu *v = &w->vcpu[3];
+	mfn_t kernel[2] = { w->vcpu[0].root_kernel, world_alloc(w, 1) };
+	mfn_t user[2] = { world_alloc(w, 1), world_alloc(w, 1) };
+	double sample[ROUNDS];
+	unsigned nr = w->nr_runs;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct hv_run_map m = w->run[i];
+
+		world_map(w, kernel[1], m.va, m.nr, m.mfn, m.writable ? "w" : "x");
+	}
+	for (unsigned i = 0; i < 2; i++)
+		world_map(w, user[i], WORLD_CODE, 16, w->run[0].mfn, "x");
+	v->traps.syscall.va = entry;
+	v->traps.kernel_sp = WORLD_STACK + 8 * HV_PAGE_SIZE;
+	v->root_kernel = kernel[0];
+	v->root_user = user[0];
+	world_enter_at(w, 3, at);
+	v->in_kernel = false;
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		uint64_t start = now_ns();
+
+		for (unsigned n = 0; n < 500;) {
+			uint64_t frame[7];
+
+			v->regs.rbx = 1000; /* it is the user's all the time */
+			if (world_run(w, 3, &e))
+				abort();
+			if (e.kind == HV_EXIT_SYSCALL) {
+				memcpy(frame,
+				       (uint64_t[]){ v->regs.rcx, v->regs.r11, v->regs.rip,
+				                     v->regs.cs, v->regs.rflags, v->regs.rsp,
+				                     v->regs.ss },
+				       56);
+				v->regs.rsp = v->traps.kernel_sp - 64;
+				v->regs.rip = entry;
+				v->in_kernel = true;
+				memcpy(world_at(w, v->root_kernel, v->regs.rsp), frame, 56);
+			} else if (e.kind == HV_EXIT_HYPERCALL && v->regs.rax == 23) {
+				memcpy(frame, world_at(w, v->root_kernel, v->regs.rsp + 32), 40);
+				v->regs.rip = frame[0];
+				v->regs.rsp = frame[3];
+				v->in_kernel = false;
+			} else if (e.kind == HV_EXIT_HYPERCALL) {
+				n++;
+				v->root_kernel = kernel[n & 1];
+				v->root_user = user[n & 1];
+			} else {
+				abort();
+			}
+		}
+		sample[r] = (double)(now_ns() - start) / 500;
+	}
+	w->nr_runs = nr;
+	v->root_user = HV_MFN_NONE;
+	report("system call with a change of address space", sample, ROUNDS);
+}
+
 static _Atomic uint64_t kicked_at;
 static atomic_bool kicker_ends;
 
@@ -305,7 +369,7 @@ static void deadlines(uint64_t at)
 
 static void run_all(const char *only)
 {
-	uint64_t call, spin, touch, halt, sys, local, iret, entry, user;
+	uint64_t call, spin, touch, halt, sys, local, iret, entry, user, sw;
 
 	local = put(in_place, in_place_end);
 	iret = put(iret_in_place, iret_in_place_end);
@@ -333,6 +397,9 @@ static void run_all(const char *only)
 	}
 	if (strchr(only, 'r'))
 		two_roots(call);
+	sw = put(switcher, switcher_end);
+	if (strchr(only, 'w'))
+		switches(sw, user);
 	if (strchr(only, 'u'))
 		user_mode(entry, user);
 	if (strchr(only, 'k'))
@@ -355,7 +422,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < times; i++) {
 		w->code_next = WORLD_CODE;
 		w->next_frame = WORLD_FIRST_MFN + 1000;
-		run_all(argc > 1 ? argv[1] : "lihesfrukdn");
+		run_all(argc > 1 ? argv[1] : "lihesfruwkdn");
 	}
 	world_destroy(w);
 	return 0;

@@ -25,11 +25,16 @@
 
 #define FREEZE_TRIES 50 /* to see it asleep; it goes to sleep when it is given the core */
 
+/* Whoever waits there goes to sleep when it has the core next. */
+static void send_to_sleep(struct pe_proc *p)
+{
+	pe_store(p->ctl, CTL_SPINS, 0);
+	pe_store(p->ctl, CTL_YIELDS, 0);
+}
+
 static bool freeze(struct pe_proc *u)
 {
-	/* It may still be giving way. */
-	pe_store(u->ctl, CTL_SPINS, 0);
-	pe_store(u->ctl, CTL_YIELDS, 0);
+	send_to_sleep(u);
 	for (unsigned i = 0; i < FREEZE_TRIES; i++) {
 		if (pe_futex_move(pe_word(u->state, OUT_PARK), pe_word(u->ctl, CTL_FROZEN)))
 			return true;

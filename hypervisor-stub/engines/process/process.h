@@ -35,7 +35,7 @@
 #include "hypervisor-stub/engines/process/options.h"
 #include "hypervisor-stub/engines/process/placement.h"
 
-#define PE_YIELDS     4 /* how often to give way before sleeping, on a core that nobody else wants */
+#define PE_YIELDS     2 /* how often to give way before sleeping, on a core that nobody else wants */
 #define PE_SPINS      2000 /* looks before sleeping, when both sides have a core of their own */
 #define XSAVE_MXCSR   24   /* its offset in a saved floating-point state */
 #define MXCSR_INITIAL 0x1f80u

@@ -393,6 +393,8 @@ int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 	learn(pv, !fits(v, p));
 	if (!fits(v, p)) {
 		pe_fpu_collect(pv);
+		if (p)
+			pe_store(p->ctl, CTL_YIELDS, 0); /* it need not look for us any more */
 		rc = pe_cache_activate(pv);
 		if (rc)
 			return rc;

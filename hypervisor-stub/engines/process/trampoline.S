@@ -578,9 +578,10 @@ wait:	mov	CTL(CTL_SPINS), %r12d
 2:	pause
 	dec	%r12d
 	jns	1b
-	mov	CTL(CTL_YIELDS), %r12d
-3:	dec	%r12d
-	js	5f
+	xor	%r12d, %r12d
+3:	cmp	%r12d, CTL(CTL_YIELDS) /* it may be taken back while we wait */
+	jle	5f
+	inc	%r12d
 	mov	$NR_SCHED_YIELD, %eax
 	syscall
 	lea	4f(%rip), %r14
