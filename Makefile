@@ -232,7 +232,7 @@ SAN_LEFT_OUT := engine_process
 check-san:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SANITIZE=address,undefined CFLAGS="-O1 -g" san-run
 .PHONY: san-run
-san-run: $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS)) $(FUZZ_BINS) hostile-bins
+san-run: $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS)) $(FUZZ_BINS) hostile-bins $(O)/paravane guests
 	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 tests/check.sh -t 200 san-unit \
 	    $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS))
 	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 HOSTILE_SECONDS=9 \
