@@ -59,7 +59,7 @@ struct machine {
 
 /*
  * machine_open - reads all files; machine_create - the machine and its domains, none of which runs
- * Each returns 0 or a negative errno with a sentence in why. Undo: machine_close(), machine_destroy().
+ * m: all zero. Each returns 0 or a negative errno with a sentence in why. Undo: machine_close(), machine_destroy().
  */
 int machine_open(struct machine *m, const struct plan *plan, struct outlet *outlet, char *why,
                  size_t why_len);
