@@ -115,6 +115,10 @@ static const char *by_store(struct at_regs *r, uint64_t data)
 	} where[] = { { PE_STATE, 0x78 },
 		      { PE_STATE, 0xff8 },
 		      { PE_STATE + STATE_REGS, 0x78 },
+		      { PE_STATE + OUT_SEQ, 0x18 }, /* the hand-over between user and kernel */
+		      { PE_STATE + OUT_REGS, 0xf8 },
+		      { PE_STATE + OUT_XSAVE, 0xff8 },
+		      { PE_PEER, 0x1ff8 },
 		      { PE_STATE + STATE_XSAVE, 0xff8 },
 		      { PE_STATE + STATE_SIGSTACK, 0x7ff8 },
 		      { PE_CTL, 0xff8 },

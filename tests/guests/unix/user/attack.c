@@ -110,8 +110,8 @@ static const char *pick(struct regs *r)
 	case 0:
 		return (const char *)r->r13;
 	case 1:
-		r->r12 = below(4) ? PE_STATE : PE_CTL;
-		r->r13 = below(2) ? 0xff8 : 0x7ff8;
+		r->r12 = below(4) == 0 ? PE_CTL : below(2) ? PE_STATE : PE_STATE + OUT_SEQ;
+		r->r13 = below(2) ? 0x78 : below(2) ? 0xff8 : 0x7ff8;
 		r->r14 = 1 + below(500);
 		return attack_store;
 	case 2:
