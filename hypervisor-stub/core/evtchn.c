@@ -184,6 +184,12 @@ int hv_evtchn_is_pending(struct hv_domain *d, evtchn_port_t port)
 	return rc;
 }
 
+bool hv_evtchn_info_fits(unsigned offset)
+{
+	return offset <= HV_PAGE_SIZE - sizeof(struct vcpu_info) &&
+	       offset % _Alignof(struct vcpu_info) == 0;
+}
+
 int hv_evtchn_move_vcpu_info(struct hv_vcpu *v, mfn_t mfn, unsigned offset)
 {
 	struct hv_domain *d = v->domain;
@@ -191,7 +197,7 @@ int hv_evtchn_move_vcpu_info(struct hv_vcpu *v, mfn_t mfn, unsigned offset)
 	uint8_t *page;
 	uint32_t mask;
 
-	if (offset > HV_PAGE_SIZE - sizeof(*to) || offset % _Alignof(struct vcpu_info))
+	if (!hv_evtchn_info_fits(offset))
 		return -XEN_ENXIO;
 	if (!hv_mfn_same(v->info_mfn, d->shared_info_mfn))
 		return -XEN_EINVAL; /* once only */

@@ -49,6 +49,9 @@ void hv_evtchn_raise_virq(struct hv_vcpu *v, unsigned virq);
 bool hv_evtchn_virq_is_bound(const struct hv_vcpu *v, unsigned virq);
 /* SCHEDOP_poll: 1 when the port is pending, 0 when not, -XEN_EINVAL when there is no such port. */
 int hv_evtchn_is_pending(struct hv_domain *d, evtchn_port_t port);
+/* Can a struct vcpu_info lie at this offset of a page? */
+bool hv_evtchn_info_fits(unsigned offset);
+
 /*
  * Moves vcpu_info elsewhere (VCPUOP_register_vcpu_info): pending bits are not lost. v is the caller
  * or is down. 0 or -XEN_E*. Lock: domain.

@@ -281,8 +281,8 @@ static int64_t op_register_vcpu_info(struct hv_vcpu *caller, struct hv_vcpu *v, 
 	hv_domain_lock(v->domain);
 	if (hv_copy_from_guest(caller, &info, va, sizeof(info)))
 		rc = -XEN_EFAULT;
-	else if (v != caller && atomic_load(&v->is_up))
-		rc = -XEN_EINVAL;
+	else if (hv_evtchn_info_fits(info.offset) && v != caller && atomic_load(&v->is_up))
+		rc = -XEN_EINVAL; /* only a vCPU itself, or while it is down; Xen looks at the place first */
 	else
 		rc = hv_evtchn_move_vcpu_info(v, (mfn_t){ info.mfn }, info.offset);
 	hv_domain_unlock(v->domain);

@@ -317,6 +317,9 @@ START_TEST(vcpu_info_of_another_that_is_up_stays)
 
 	atomic_store(&g.d->vcpu[1]->is_up, true);
 	ck_assert_int_eq(op_with(VCPUOP_register_vcpu_info, 1, &r, sizeof(r)), -XEN_EINVAL);
+	r.offset = 4033; /* the place is looked at first */
+	ck_assert_int_eq(op_with(VCPUOP_register_vcpu_info, 1, &r, sizeof(r)), -XEN_ENXIO);
+	r.offset = 0;
 	r.mfn = UINT64_MAX;
 	ck_assert_int_eq(op_with(VCPUOP_register_vcpu_info, 0, &r, sizeof(r)), -XEN_EINVAL);
 	atomic_store(&g.d->vcpu[1]->is_up, false);
