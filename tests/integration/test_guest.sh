@@ -9,7 +9,7 @@ for engine in $ENGINES; do
 	expect "$engine: hello powers off" 0 $?
 	contains "$engine: hello speaks" "$work/out" 'hello'
 
-	limited 120 "$PARAVANE" run --engine "$engine" --memory 64M --timeout 100 "$GUESTS/selftest" \
+	limited 120 "$PARAVANE" run --engine "$engine" --memory 64M --vcpus 2 --timeout 100 "$GUESTS/selftest" \
 		</dev/null >"$work/out" 2>"$work/err"
 	expect "$engine: selftest powers off" 0 $?
 	# A silent selftest has failed: its closing line must be there.

@@ -15,6 +15,7 @@
 here=$(dirname "$0")
 differences=$here/../xen-differences
 memory=128
+vcpus=2
 
 end() {
 	finished=1
@@ -26,7 +27,7 @@ end() {
 
 # on_xen GUEST: console to $work/GUEST.xen, how it ended to $work/GUEST.xen.how
 on_xen() {
-	limited 300 "$here/real-xen/run-on-xen.sh" --mem "$memory" --timeout 120 "$GUESTS/$1" \
+	limited 300 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$vcpus" --timeout 120 "$GUESTS/$1" \
 		>"$work/out" 2>"$work/err" </dev/null
 	local rc=$?
 	if [ $rc = 2 ]; then	# the harness, not the guest: a package that is missing, or a fault of its own
@@ -43,7 +44,7 @@ on_xen() {
 
 # on_ours GUEST: the same for our hypervisor; its exit status is how it ended
 on_ours() {
-	limited 130 "$PARAVANE" run --memory "${memory}M" --timeout 120 "$GUESTS/$1" \
+	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$vcpus" --timeout 120 "$GUESTS/$1" \
 		>"$work/out" 2>"$work/err" </dev/null
 	if [ $? = 0 ]; then echo poweroff; else echo "exit status $?"; fi >"$work/$1.ours.how"
 	tr -d '\r' <"$work/out" >"$work/$1.ours"

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User mode: the other root, the way in by system calls, faults and events, the way out by iret.
+ *
+ * Method: a page of user code (user_run.S) is mapped in an address space that the library makes; the
+ * claim goes there, and the first trap that comes from there ends the visit.
+ * Breakage: what is wrong here lets a program see its kernel, or a kernel mistake one for the other.
+ */
+#include "tests/guests/selftest/test.h"
+
+#include "pvops/aspace.h"
+#include "pvops/cpu.h"
+#include "pvops/evtchn.h"
+#include "pvops/p2m.h"
+#include "pvops/time.h"
+
+#define BASE  0x10000000000ul
+#define CODE  BASE
+#define DATA  (BASE + 0x1000)
+#define STACK (BASE + 0x3000) /* the end of its page */
+#define HOLE  (BASE + 0x5000)
+
+/* Bits of an entry that the processor sets. */
+#define A PV_PTE_ACCESSED
+#define D PV_PTE_DIRTY
+
+extern char st_user_code[], st_user_call[], st_user_read[], st_user_write[], st_user_write_read[],
+	st_user_spin[], st_user_ud[], st_user_fs[], st_user_xmm[], st_user_back[];
+extern uint64_t st_user_sp;
+void st_user_go(struct pv_frame *frame);
+
+static struct pv_aspace as;
+static uint8_t *data, *kernel_stack;
+static struct pv_frame visit; /* how the last visit ended */
+
+static bool end_visit(struct pv_frame *frame)
+{
+	if (!pv_frame_from_user(frame))
+		return false;
+	visit = *frame;
+	frame->rip = (uint64_t)st_user_back;
+	frame->cs = FLAT_KERNEL_CS & ~3; /* its two low bits say which mode */
+	frame->ss = FLAT_KERNEL_SS;
+	frame->rsp = st_user_sp;
+	frame->rflags = PV_RFLAGS_IF;
+	return true;
+}
+
+/* An upcall that strikes the program ends the visit too, when the claim wants that. */
+static void end_visit_by_event(struct pv_frame *frame)
+{
+	if (frame)
+		end_visit(frame);
+}
+
+/* Runs a piece of user code, with rdi and rsi, until its first trap. */
+static void go(const char *piece, uint64_t rdi, uint64_t rsi)
+{
+	struct pv_frame f;
+
+	memset(&f, 0, sizeof(f));
+	f.rip = CODE + (uint64_t)(piece - st_user_code);
+	f.cs = FLAT_USER_CS;
+	f.ss = FLAT_USER_SS;
+	f.rflags = PV_RFLAGS_IF;
+	f.rsp = STACK;
+	f.rdi = rdi;
+	f.rsi = rsi;
+	f.rbx = 0xb0b;
+	f.r15 = 0xf15;
+	st_on_trap = end_visit;
+	memset(&visit, 0, sizeof(visit));
+	pv_irq_disable();
+	st_user_go(&f);
+	st_on_trap = NULL;
+}
+
+static int map(uint64_t va, const void *page, unsigned int prot)
+{
+	struct pv_batch b;
+
+	pv_batch_begin(&b, &as);
+	pv_batch_map(&b, va, pv_virt_to_pfn(page), prot);
+	return pv_batch_end(&b);
+}
+
+static int unmap(uint64_t va)
+{
+	struct pv_batch b;
+
+	pv_batch_begin(&b, &as);
+	pv_batch_unmap(&b, va);
+	return pv_batch_end(&b);
+}
+
+/* An address space with code, a page of data, and a page for the stack; and it is loaded. */
+static int open_space(bool kernel_sees)
+{
+	static bool is_ready;
+	int rc = is_ready ? 0 : pv_aspace_init();
+
+	/* Claims of other families have registered call-backs of their own. */
+	if (!is_ready && !rc)
+		rc = pv_traps_init();
+	is_ready = true;
+	if (!kernel_stack) {
+		kernel_stack = st_page();
+		data = st_page();
+	}
+	memset(data, 0, PV_PAGE_SIZE);
+	if (!rc)
+		rc = pv_aspace_create(&as, kernel_sees);
+	if (!rc)
+		rc = map(CODE, st_user_code, PV_PROT_READ | PV_PROT_EXEC);
+	if (!rc)
+		rc = map(DATA, data, PV_PROT_READ | PV_PROT_WRITE);
+	if (!rc)
+		rc = map(STACK - PV_PAGE_SIZE, data, PV_PROT_READ | PV_PROT_WRITE);
+	pv_irq_disable();
+	pv_aspace_switch(&as, kernel_stack + PV_PAGE_SIZE, 0);
+	pv_irq_enable();
+	return rc;
+}
+
+static void close_space(void)
+{
+	uint64_t va, entry;
+
+	pv_irq_disable();
+	pv_aspace_switch(NULL, NULL, 0);
+	pv_irq_enable();
+	for (va = pv_aspace_next(&as, BASE, PV_USER_END, &entry); va < PV_USER_END;
+	     va = pv_aspace_next(&as, va, PV_USER_END, &entry))
+		unmap(va);
+	pv_aspace_destroy(&as);
+	pv_aspace_trim();
+}
+
+/* ---- the way in and out ---- */
+
+static void system_call_arrives(void)
+{
+	ST_EQ(open_space(false), 0);
+	go(st_user_call, 11, 22);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.cs & 3, 3);
+	ST_EQ(visit.rip, CODE + 2);
+	ST_EQ(visit.rcx, CODE + 2);
+	ST_EQ(visit.rsp, STACK);
+	ST_CHECK(visit.rflags & PV_RFLAGS_IF, "events were off in user mode");
+	ST_EQ(visit.r11 & PV_RFLAGS_IF, PV_RFLAGS_IF);
+	ST_EQ(visit.rdi, 11);
+	ST_EQ(visit.rsi, 22);
+	ST_EQ(visit.rbx, 0xb0b);
+	ST_EQ(visit.r15, 0xf15);
+	close_space();
+}
+
+static bool mask_seen;
+
+static bool look_at_mask(struct pv_frame *frame)
+{
+	if (pv_frame_from_user(frame))
+		mask_seen = !pv_irq_enabled();
+	return end_visit(frame);
+}
+
+static void kernel_is_entered_masked(void)
+{
+	struct pv_frame f = { .rip = CODE,
+		              .cs = FLAT_USER_CS,
+		              .ss = FLAT_USER_SS,
+		              .rflags = PV_RFLAGS_IF,
+		              .rsp = STACK };
+
+	ST_EQ(open_space(false), 0);
+	st_on_trap = look_at_mask;
+	mask_seen = false;
+	pv_irq_disable();
+	st_user_go(&f);
+	st_on_trap = NULL;
+	ST_CHECK(mask_seen, "events were on");
+	close_space();
+}
+
+static void fault_says_user(void)
+{
+	ST_EQ(open_space(false), 0);
+	go(st_user_read, HOLE + 8, 0);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	ST_EQ(visit.error_code, PV_PF_USER);
+	ST_EQ(visit.cr2, HOLE + 8);
+	ST_EQ(visit.rip, CODE + (uint64_t)(st_user_read - st_user_code));
+	go(st_user_write, HOLE + 16, 0);
+	ST_EQ(visit.error_code, PV_PF_USER | PV_PF_WRITE);
+	go(st_user_write, CODE, 0);
+	ST_EQ(visit.error_code, PV_PF_USER | PV_PF_WRITE | PV_PF_PRESENT);
+	go(st_user_ud, 0, 0);
+	ST_EQ(visit.vector, PV_VECTOR_UD);
+	ST_EQ(visit.error_code, 0);
+	close_space();
+}
+
+static void on_timer(evtchn_port_t port, void *arg)
+{
+	(void)port;
+	(void)arg;
+}
+
+static void event_interrupts_a_program(void)
+{
+	evtchn_port_t port;
+
+	ST_EQ(open_space(false), 0);
+	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, on_timer, NULL, &port), 0);
+	st_on_upcall = end_visit_by_event;
+	pv_timer_set(pv_now_ns() + 5000000);
+	go(st_user_spin, 0, 0);
+	st_on_upcall = NULL;
+	ST_EQ(visit.vector, PV_VECTOR_EVENT);
+	ST_EQ(visit.cs & 3, 3);
+	ST_CHECK(visit.rax > 1000, "the program did not run: %lu", visit.rax);
+	ST_EQ(pv_evtchn_close(port), 0);
+	close_space();
+}
+
+/* An event that is pending already comes before the first instruction of the program. */
+static void pending_event_comes_first(void)
+{
+	evtchn_port_t port;
+
+	ST_EQ(open_space(false), 0);
+	ST_EQ(pv_evtchn_bind_ipi(0, on_timer, NULL, &port), 0);
+	st_on_upcall = end_visit_by_event;
+	pv_irq_disable();
+	pv_evtchn_send(port);
+	go(st_user_spin, 0, 0);
+	st_on_upcall = NULL;
+	ST_EQ(visit.vector, PV_VECTOR_EVENT);
+	ST_EQ(visit.rip, CODE + (uint64_t)(st_user_spin - st_user_code));
+	ST_EQ(visit.rax, 0);
+	ST_EQ(pv_evtchn_close(port), 0);
+	close_space();
+}
+
+/* ---- what a program can reach ---- */
+
+static void program_sees_its_own_pages(void)
+{
+	ST_EQ(open_space(false), 0);
+	*(uint64_t *)data = 0x1234;
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rax, 0x1234);
+	go(st_user_write, DATA + 8, 0x5678);
+	ST_EQ(((uint64_t *)data)[1], 0x5678);
+	close_space();
+}
+
+static void program_sees_no_kernel_page(void)
+{
+	uint64_t places[] = { (uint64_t)st_user_code,  (uint64_t)data,
+		              (uint64_t)kernel_stack,  (uint64_t)pv_boot.start,
+		              pv_boot.start->pt_base,  st_window(),
+		              (uint64_t)pv_shared_info };
+	unsigned int i;
+
+	ST_EQ(open_space(true), 0);
+	for (i = 0; i < ST_COUNT(places); i++) {
+		go(st_user_read, places[i], 0);
+		if (visit.vector != PV_VECTOR_PF)
+			st_fail("0x%lx was read", places[i]);
+		go(st_user_write, places[i], 0);
+		if (visit.vector != PV_VECTOR_PF)
+			st_fail("0x%lx was written", places[i]);
+	}
+	close_space();
+}
+
+static void kernel_sees_when_asked_to(void)
+{
+	ST_EQ(open_space(true), 0);
+	*(uint64_t *)data = 99;
+	ST_EQ(*(volatile uint64_t *)DATA, 99);
+	close_space();
+	ST_EQ(open_space(false), 0);
+	ST_EQ(ST_TRAPS("movb (%0), %%al", : : "r"(DATA) : "rax", "memory"), 1);
+	close_space();
+}
+
+static void mapping_changes_between_visits(void)
+{
+	uint64_t *other = st_page();
+
+	ST_EQ(open_space(false), 0);
+	*(uint64_t *)data = 1;
+	*other = 2;
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.rax, 1);
+	ST_EQ(map(DATA, other, PV_PROT_READ), 0);
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.rax, 2);
+	go(st_user_write, DATA, 3);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	ST_EQ(*other, 2);
+	ST_EQ(unmap(DATA), 0);
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	ST_EQ(visit.error_code, PV_PF_USER);
+	close_space();
+	st_page_free(other);
+}
+
+/* Two roots in turn, the same address with another page in each. */
+static void roots_can_take_turns(void)
+{
+	struct pv_aspace first;
+	uint8_t *first_data;
+	unsigned int i;
+
+	ST_EQ(open_space(false), 0);
+	first = as;
+	first_data = data;
+	data = NULL;
+	kernel_stack = NULL;
+	ST_EQ(open_space(false), 0);
+	*(uint64_t *)first_data = 1;
+	*(uint64_t *)data = 2;
+	for (i = 0; i < 4; i++) {
+		pv_irq_disable();
+		pv_aspace_switch(i & 1 ? &as : &first, kernel_stack + PV_PAGE_SIZE, 0);
+		go(st_user_read, DATA, 0);
+		ST_EQ(visit.rax, 1 + (i & 1));
+	}
+	close_space();
+	as = first;
+	as.cpus = 0;
+	close_space();
+	st_page_free(first_data);
+}
+
+/* ---- what is a program's besides memory ---- */
+
+static void segment_bases_are_the_programs(void)
+{
+	uint64_t kernel_gs = (uint64_t)pv_cpu();
+
+	ST_EQ(open_space(false), 0);
+	((uint64_t *)data)[2] = 0xf5;
+	((uint64_t *)data)[3] = 0x65;
+	pv_irq_disable();
+	pv_aspace_switch(&as, kernel_stack + PV_PAGE_SIZE, DATA + 16);
+	PV_OP(cpu, set_user_gs_base, DATA + 24);
+	go(st_user_fs, 0, 0);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rax, 0xf5);
+	ST_EQ(visit.rdx, 0x65);
+	ST_EQ((uint64_t)pv_cpu(), kernel_gs);
+	go(st_user_fs, 0, 0);
+	ST_EQ(visit.rdx, 0x65);
+	PV_OP(cpu, set_user_gs_base, 0);
+	close_space();
+}
+
+static void floating_point_crosses(void)
+{
+	ST_EQ(open_space(false), 0);
+	go(st_user_xmm, 0x77777777, 0);
+	go(st_user_xmm, 0x88888888, 0);
+	ST_EQ(visit.rax, 0x77777777);
+	go(st_user_xmm, 0, 0);
+	ST_EQ(visit.rax, 0x88888888);
+	close_space();
+}
+
+static void privileged_flags_stay_ours(void)
+{
+	struct pv_frame f = { .rip = CODE,
+		              .cs = FLAT_USER_CS,
+		              .ss = FLAT_USER_SS,
+		              .rflags = PV_RFLAGS_IF | 0x3000, /* I/O privilege */
+		              .rsp = STACK };
+
+	ST_EQ(open_space(false), 0);
+	st_on_trap = end_visit;
+	pv_irq_disable();
+	st_user_go(&f);
+	st_on_trap = NULL;
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rflags & 0x3000, 0);
+	close_space();
+}
+
+/* ---- accessed and dirty ---- */
+
+/* Maps data at DATA by an entry with these bits; returns where its entry is. */
+static const uint64_t *map_with_bits(uint64_t bits)
+{
+	struct pv_pt_write w;
+	const uint64_t *table = as.user;
+	unsigned int level;
+
+	for (level = 4; level > 1; level--)
+		table = pv_pfn_to_virt(
+			pv_pte_mfn(pv_mmu_read_entry(table, pv_mmu_index(DATA, level))));
+	w.entry = (uint64_t *)&table[pv_mmu_index(DATA, 1)];
+	w.value = pv_pte(pv_virt_to_pfn(data), PV_PTE_PRESENT | PV_PTE_USER | bits);
+	pv_mmu_write_entries(&w, 1, &(struct pv_flush){ .cpus = 1 });
+	return &table[pv_mmu_index(DATA, 1)];
+}
+
+static void accessed_is_set_by_a_read(void)
+{
+	const uint64_t *entry;
+
+	ST_EQ(open_space(false), 0);
+	entry = map_with_bits(PV_PTE_WRITE);
+	ST_EQ(*entry & (A | D), 0);
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(*entry & A, A);
+	close_space();
+}
+
+static void dirty_is_set_by_a_write(void)
+{
+	const uint64_t *entry;
+
+	ST_EQ(open_space(false), 0);
+	entry = map_with_bits(PV_PTE_WRITE);
+	go(st_user_write, DATA, 5);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(*entry & (A | D), A | D);
+	ST_EQ(*(uint64_t *)data, 5);
+	/* A page that cannot be written does not get dirty. */
+	entry = map_with_bits(0);
+	go(st_user_read, DATA, 0);
+	ST_EQ(*entry & (A | D), A);
+	go(st_user_write, DATA, 6);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	ST_EQ(*entry & D, 0);
+	close_space();
+}
+
+static void bits_can_be_kept_by_an_update(void)
+{
+	struct mmu_update req;
+	const uint64_t *entry;
+
+	ST_EQ(open_space(false), 0);
+	entry = map_with_bits(PV_PTE_WRITE | A | D);
+	req.ptr = pv_mmu_machine_address(entry) | MMU_PT_UPDATE_PRESERVE_AD;
+	req.val = pv_pte(pv_virt_to_mfn(data), PV_PTE_PRESENT | PV_PTE_USER);
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
+	ST_EQ(*entry & (A | D | PV_PTE_WRITE), A | D);
+	close_space();
+}
+
+/* ---- tables in unusual places ---- */
+
+/* A root that holds itself, read-only: the tables appear in the addresses below that slot. */
+static void linear_table_shows_the_tables(void)
+{
+	enum { SLOT = 60 };
+	uint64_t linear = (uint64_t)SLOT << 39, entry_va;
+	struct mmu_update req;
+
+	ST_EQ(open_space(true), 0);
+	req.ptr = pv_mmu_machine_address(&as.kernel[SLOT]);
+	req.val = pv_pte(pv_virt_to_mfn(as.kernel), PV_PTE_PRESENT | PV_PTE_USER | A);
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
+	entry_va = linear + (DATA >> 12) * 8;
+	ST_EQ(pv_pte_mfn(*(volatile uint64_t *)entry_va), pv_virt_to_mfn(data));
+	ST_EQ(ST_TRAPS("movq $0, (%0)", : : "r"(entry_va) : "memory"), 1);
+	ST_EQ(pv_pte_mfn(*(volatile uint64_t *)entry_va), pv_virt_to_mfn(data));
+	/* Writable it is refused. */
+	req.val |= PV_PTE_WRITE;
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), -XEN_EINVAL);
+	req.val = 0;
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
+	pv_mmu_flush_all();
+	ST_EQ(ST_TRAPS("movb (%0), %%al", : : "r"(entry_va) : "rax", "memory"), 1);
+	close_space();
+}
+
+/* One level-1 table in two places. */
+static void tables_can_be_shared(void)
+{
+	uint64_t *l2 = pv_pfn_to_virt(0), *l3;
+	struct mmu_update req;
+	unsigned int at = pv_mmu_index(DATA, 2);
+
+	ST_EQ(open_space(false), 0);
+	l3 = pv_pfn_to_virt(pv_pte_mfn(pv_mmu_read_entry(as.user, pv_mmu_index(DATA, 4))));
+	l2 = pv_pfn_to_virt(pv_pte_mfn(pv_mmu_read_entry(l3, pv_mmu_index(DATA, 3))));
+	req.ptr = pv_mmu_machine_address(&l2[at + 1]);
+	req.val = l2[at];
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
+	go(st_user_write_read, DATA, DATA + 0x200000);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rax, DATA);
+	req.val = 0;
+	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
+	pv_mmu_flush_all();
+	go(st_user_read, DATA + 0x200000, 0);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	close_space();
+}
+
+/* Unpinned while it is loaded, a root stays good; and it is memory again once it is not. */
+static void loaded_root_outlives_its_pin(void)
+{
+	struct mmuext_op op = { .cmd = MMUEXT_UNPIN_TABLE };
+
+	ST_EQ(open_space(false), 0);
+	op.arg1.mfn = pv_virt_to_mfn(as.user);
+	ST_EQ(pv_hc_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+	*(uint64_t *)data = 12;
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.rax, 12);
+	op.cmd = MMUEXT_PIN_L4_TABLE;
+	ST_EQ(pv_hc_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+	close_space();
+}
+
+static const struct st_claim claims[] = {
+	{ "system_call_arrives", system_call_arrives },
+	{ "kernel_is_entered_masked", kernel_is_entered_masked },
+	{ "fault_says_user", fault_says_user },
+	{ "event_interrupts_a_program", event_interrupts_a_program },
+	{ "pending_event_comes_first", pending_event_comes_first },
+	{ "program_sees_its_own_pages", program_sees_its_own_pages },
+	{ "program_sees_no_kernel_page", program_sees_no_kernel_page },
+	{ "kernel_sees_when_asked_to", kernel_sees_when_asked_to },
+	{ "mapping_changes_between_visits", mapping_changes_between_visits },
+	{ "roots_can_take_turns", roots_can_take_turns },
+	{ "segment_bases_are_the_programs", segment_bases_are_the_programs },
+	{ "floating_point_crosses", floating_point_crosses },
+	{ "privileged_flags_stay_ours", privileged_flags_stay_ours },
+	{ "accessed_is_set_by_a_read", accessed_is_set_by_a_read },
+	{ "dirty_is_set_by_a_write", dirty_is_set_by_a_write },
+	{ "bits_can_be_kept_by_an_update", bits_can_be_kept_by_an_update },
+	{ "linear_table_shows_the_tables", linear_table_shows_the_tables },
+	{ "tables_can_be_shared", tables_can_be_shared },
+	{ "loaded_root_outlives_its_pin", loaded_root_outlives_its_pin },
+};
+
+ST_FAMILY(user, claims);
