@@ -55,7 +55,7 @@ struct netport_sink {
 	void (*commit)(void *arg, unsigned queue, const struct netpkt_meta *meta, uint32_t len);
 	/* Tells the guest about all that was committed, if it has to be told. */
 	void (*flush)(void *arg, unsigned queue);
-	/* send() would take packets again. */
+	/* send() would take packets again. The port holds no lock that its send() takes. */
 	void (*room)(void *arg, unsigned queue);
 	/* The link is up or down. */
 	void (*carrier)(void *arg, bool up);
