@@ -48,7 +48,10 @@ int blkback_create(struct blkback **out, const struct be_host_dev *host, struct 
 void blkback_destroy(struct blkback *b);
 extern const struct be_driver blkback_driver;
 
-/* The store has another size: the guest is told (sectors, then state written anew). Any thread. */
+/*
+ * The store has another size: the guest is told (sectors, then state written anew). Counts as a call
+ * of the bus: one thread at a time with those.
+ */
 void blkback_resized(struct blkback *b);
 void blkback_get_stats(struct blkback *b, struct blkback_stats *out);
 

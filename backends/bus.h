@@ -18,14 +18,27 @@ struct be_bus {
 	struct be_host_dev host;
 	enum xenbus_state state; /* ours, as last written */
 	bool connected;
+	bool going; /* be_bus_close() or be_bus_drop(): no new connection */
+	bool stale; /* since be_bus_restart(): the front-end's Connected is of the time before */
 };
 
-/* Runs init and goes to InitWait. 0 or negative errno, which is in the store, too. */
+/*
+ * All functions: one thread at a time for each bus, and never from within a device's event(): a
+ * disconnect waits for the storage.
+ */
+
+/*
+ * Fills in *b, runs init and goes to InitWait. 0 or negative errno, which is in the store, too;
+ * the state is Closed then.
+ */
 int be_bus_start(struct be_bus *b, const struct be_driver *driver, void *device,
                  const struct be_host_dev *host);
-/* Something in the front-end's folder may have changed. One thread at a time. */
+/* Something in the front-end's folder may have changed, its node "state" above all. */
 void be_bus_front_changed(struct be_bus *b);
-/* Asks the front-end to close (unplug); the end is reached when be_bus_closed() says so. */
+/*
+ * Asks the front-end to close (unplug), which be_bus_front_changed() hears; the end is reached when
+ * be_bus_closed() says so, which is at once when no front-end is connected.
+ */
 void be_bus_close(struct be_bus *b);
 bool be_bus_closed(const struct be_bus *b);
 /* The guest is gone, or nobody waits for it any longer: disconnects and closes at once. */

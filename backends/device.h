@@ -83,4 +83,22 @@ struct be_driver {
 	void (*disconnect)(void *device);
 };
 
+/* ---- device.c: the host's calls in the form in which back-ends use them ----------------------- */
+
+#define BE_TEXT 256 /* bytes of a value or line, with its nul */
+
+/* A decimal number of digits only. 0; -ENOENT; -EINVAL for anything else; *value unchanged then. */
+int be_read_number(const struct be_host_dev *h, enum be_side side, const char *node,
+                   uint64_t *value);
+/* The same, but any failure gives otherwise. */
+uint64_t be_read_number_or(const struct be_host_dev *h, enum be_side side, const char *node,
+                           uint64_t otherwise);
+int be_printf(const struct be_host_dev *h, const char *node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void be_complain(const struct be_host_dev *h, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* For init and connect: complains, writes the same into the node "error", returns rc (negative). */
+int be_fail(const struct be_host_dev *h, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 #endif
