@@ -60,6 +60,13 @@ for engine in $ENGINES; do
 	contains "$engine: stress leaves nothing behind" "$work/out" '^stress: nothing is left behind$'
 	contains "$engine: stress had something to do" "$work/out" '^stress: [1-9][0-9]* children$'
 
+	# On one core vCPUs come up slowly; the first program must find all of them nevertheless.
+	for i in 1 2 3 4; do
+		limited 40 taskset -c "$(taskset -pc $$ | sed 's/.*[ ,-]//')" "$PARAVANE" run --engine "$engine" --vcpus 32 \
+			--timeout 30 --cmdline run=ps "$kernel" </dev/null 2>"$work/err" | tr -d '\r'
+	done >"$work/out"
+	expect "$engine: all vCPUs are there before the first program" 4 "$(grep -c ' 32 vCPUs,' "$work/out")"
+
 	shell_session | limited 40 "$PARAVANE" run --engine "$engine" --vcpus 2 --timeout 30 "$kernel" >"$work/raw" 2>"$work/err"
 	expect "$engine: the shell's machine powers off" 0 $?
 	tr -d '\r' <"$work/raw" >"$work/out"

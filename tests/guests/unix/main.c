@@ -96,6 +96,7 @@ void kernel_main(const struct pv_boot *boot)
 	must(cpio_unpack(archive, len, ramfs_add) <= 0, "unpack the archive");
 	trap_init();
 	tty_init();
+	sched_start_cpus();
 	proc_start_first(become_init);
 	sched_run();
 }

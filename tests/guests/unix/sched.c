@@ -362,12 +362,11 @@ void sched_init(void)
 	set_up_cpu();
 }
 
-void sched_run(void)
+void sched_start_cpus(void)
 {
 	unsigned int possible = pv_smp_possible(), i;
 	char *stacks = possible > 1 ? page_block((possible - 1) * IDLE_STACK) : NULL;
 
-	/* The blocks are taken before anybody else can take pages. */
 	for (i = 1; stacks && i < possible; i++) {
 		int rc = pv_smp_start(i, stacks + i * IDLE_STACK * PV_PAGE_SIZE, secondary);
 
@@ -377,5 +376,9 @@ void sched_run(void)
 		}
 		nr_cpus = i + 1;
 	}
+}
+
+void sched_run(void)
+{
 	idle();
 }

@@ -25,7 +25,13 @@ struct proc *current(void);
 /* On the boot vCPU, before anything else of this header. */
 void sched_init(void);
 
-/* Brings up all vCPUs; each of them, and at last the caller, waits for work and does it. */
+/*
+ * Brings up the other vCPUs, which wait for work and do it. Before the first process: what a vCPU
+ * takes of the memory is taken before a program counts what is left, however late a vCPU is.
+ */
+void sched_start_cpus(void);
+
+/* The boot vCPU does as the others do. */
 __attribute__((noreturn)) void sched_run(void);
 unsigned int sched_cpus(void);
 uint64_t sched_switches(void);

@@ -45,6 +45,16 @@ static void finish_line(char last)
 	pv_store(&done, tail);
 }
 
+/* Takes the last character of the unfinished line back, on the screen too. False: it is empty. */
+static bool rub_out(void)
+{
+	if (tail == done)
+		return false;
+	tail--;
+	echo("\b \b", 3);
+	return true;
+}
+
 static void take_char(char c)
 {
 	if (c == '\r')
@@ -55,10 +65,10 @@ static void take_char(char c)
 	} else if (c == CTRL('D')) {
 		finish_line(END_MARK);
 	} else if (c == BACKSPACE || c == '\b') {
-		if (tail != done) {
-			tail--;
-			echo("\b \b", 3);
-		}
+		rub_out();
+	} else if (c == CTRL('U')) {
+		while (rub_out())
+			;
 	} else if (c == CTRL('C')) {
 		tail = done;
 		echo("^C\n", 3);

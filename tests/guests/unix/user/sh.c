@@ -4,7 +4,8 @@
  * line; a pipeline is programs joined by "|"; a program has arguments and < > >> with a file each.
  * Words are separated by blanks; '...' and "..." make one word of what is between.
  *
- * Its own commands: exit [CODE], wait, help. $? is the last program's code.
+ * Its own commands: exit [CODE], wait, help. $? is the last program's code. ^C ends the programs in
+ * the foreground, or drops the line that is being typed.
  */
 #include "tests/guests/unix/user/lib/unix.h"
 
@@ -20,6 +21,16 @@ struct command {
 };
 
 static int last_code;
+
+static const char help[] =
+	"PROGRAM [ARGUMENT]...     run /bin/PROGRAM; \"ls bin\" shows them\n"
+	"PROGRAM | PROGRAM ...     the output of one is the input of the next\n"
+	"... < FILE > FILE         input from a file, output to a file; >> at its end\n"
+	"... &                     do not wait; \"wait\" waits for all of them\n"
+	"... ; ...                 one after the other\n"
+	"'...' \"...\"               one word, whatever is in it; $? is the last code\n"
+	"exit [CODE]               ends the machine\n"
+	"^C ends what runs, ^D is the end of input, ^U drops the line\n";
 
 /* ---- words ---- */
 
@@ -190,7 +201,7 @@ static bool run_own(const struct command *c)
 		return true;
 	}
 	if (!strcmp(c->argv[0], "help")) {
-		printf("programs: see \"ls bin\"; own commands: exit wait help; | < > >> ; & $?\n");
+		write(1, help, sizeof(help) - 1);
 		return true;
 	}
 	return false;
@@ -256,7 +267,7 @@ static void run_line(const char *line)
 
 /* ---- lines ---- */
 
-/* Without its newline. False at the end of the input. */
+/* Without its newline; empty after ^C. False at the end of the input. */
 static bool read_line(char *line, size_t size)
 {
 	static char buf[256];
@@ -269,7 +280,8 @@ static bool read_line(char *line, size_t size)
 			used = 0;
 			if (have == -EINTR) {
 				have = 0;
-				continue;
+				line[0] = 0;
+				return true;
 			}
 			if (have <= 0) {
 				have = 0;
@@ -288,11 +300,18 @@ static bool read_line(char *line, size_t size)
 	}
 }
 
+/* That it happened is all: read() has come back for it. */
+static void on_interrupt(int sig, struct unix_sigframe *frame)
+{
+	(void)sig;
+	(void)frame;
+}
+
 int main(void)
 {
 	static char line[LINE_MAX];
 
-	sigaction(SIGINT, (sighandler)SIG_IGN);
+	sigaction(SIGINT, on_interrupt);
 	setpgid(0, 0);
 	foreground(getpid());
 	for (;;) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stress [SECONDS [WORKERS]]: forks, programs, exits, page faults, pipes and signals on all vCPUs, and
- * then a look at what is left: pages in use, processes and open files, before and after. A difference
- * is a leak, and its exit status 1.
+ * stress [SECONDS [WORKERS [REST]]]: forks, programs, exits, page faults, pipes and signals on all vCPUs,
+ * and then a look at what is left: pages in use, processes and open files, before and after. A
+ * difference is a leak, and its exit status 1. A worker count of 0 means two for each vCPU. After each
+ * look it rests for REST seconds, so that somebody can count outside of the machine as well.
  */
 #include "tests/guests/unix/user/lib/unix.h"
 
@@ -187,33 +188,41 @@ static uint64_t pages_in_use(const struct unix_sysinfo *s)
 
 static void say(const char *when, const struct unix_sysinfo *s)
 {
-	printf("stress: %s: %lu pages in use, %u processes, %u open files\n", when,
-	       (unsigned long)pages_in_use(s), s->processes, s->files);
+	printf("stress: %s: %lu pages in use, %u processes, %u open files, %u vCPUs\n", when,
+	       (unsigned long)pages_in_use(s), s->processes, s->files, s->cpus);
+}
+
+static bool is_same(const struct unix_sysinfo *a, const struct unix_sysinfo *b)
+{
+	return pages_in_use(a) == pages_in_use(b) && a->processes == b->processes &&
+	       a->files == b->files && a->cpus == b->cpus;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t seconds = (uint64_t)number(argc > 1 ? argv[1] : NULL, 3), sum[NR_COUNTS];
+	uint64_t rest_ns = (uint64_t)number(argc > 3 ? argv[3] : NULL, 0) * 1000000000;
+	unsigned int workers = (unsigned int)number(argc > 2 ? argv[2] : NULL, 0), i;
 	struct unix_sysinfo before, after;
-	unsigned int workers, i;
 	bool good, same;
 
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
 	sysinfo(&before);
-	workers = (unsigned int)number(argc > 2 ? argv[2] : NULL, before.cpus * 2);
+	workers = workers ? workers : before.cpus * 2;
 	/* Once for warming up: what this program and the pools of the kernel need is there then. */
 	good = round_of(WARM_NS, workers, sum);
 	settle(&before, before.processes);
 	say("before", &before);
+	sleep_ns(rest_ns);
 	good = round_of(seconds * 1000000000, workers, sum) && good;
 	settle(&after, before.processes);
 	for (i = 0; i < NR_COUNTS; i++)
 		if (sum[i])
 			printf("stress: %lu %s\n", (unsigned long)sum[i], count_names[i]);
 	say("after", &after);
-	same = pages_in_use(&before) == pages_in_use(&after) &&
-	       before.processes == after.processes && before.files == after.files;
+	sleep_ns(rest_ns);
+	same = is_same(&before, &after);
 	printf("stress: %s\n", !good  ? "a worker failed"
 	                       : same ? "nothing is left behind"
 	                              : "DIFFERENT");
