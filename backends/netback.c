@@ -15,19 +15,17 @@
 #define DEFAULT_QUEUES 4
 #define RATE_STEP_NS   UINT64_C(10000000) /* how often credit is given out */
 #define NS_PER_SEC     UINT64_C(1000000000)
-#define VALUE_MAX      64
+#define PATH_ROOM      64
 
 void netback_complain(struct netback_queue *q, const char *fmt, ...)
 {
-	const struct be_host_dev *host = &q->nb->host;
-	char line[192];
+	char line[BE_TEXT];
 	va_list ap;
-	int len = snprintf(line, sizeof(line), "network queue %u: ", q->index);
 
 	va_start(ap, fmt);
-	vsnprintf(line + len, sizeof(line) - (size_t)len, fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	host->ops->complain(host->arg, line);
+	be_complain(&q->nb->host, "network queue %u: %s", q->index, line);
 }
 
 void netback_break(struct netback_queue *q)
@@ -144,51 +142,34 @@ static void rate_end(struct netback *nb)
 
 /* ---- the store -------------------------------------------------------------------------------- */
 
-static int put(struct netback *nb, const char *node, unsigned value)
+/* dir is "" or "queue-N/". 0; -ENOENT, -EINVAL. */
+static int need(struct netback *nb, const char *dir, const char *node, uint32_t *value)
 {
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", value);
-	return nb->host.ops->write(nb->host.arg, node, text);
-}
-
-/* A number that the front-end wrote; fallback when it wrote none. -EINVAL for nonsense. */
-static int get(struct netback *nb, const char *dir, const char *node, unsigned fallback,
-               unsigned *value)
-{
-	char path[VALUE_MAX], text[VALUE_MAX], *end;
-	unsigned long long n;
+	char path[PATH_ROOM];
+	uint64_t n = 0;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s%s", dir, node);
-	rc = nb->host.ops->read(nb->host.arg, BE_FRONT, path, text, sizeof(text));
-	if (rc == -ENOENT) {
-		*value = fallback;
-		return 0;
-	}
-	if (rc < 0)
-		return rc;
-	if (text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	n = strtoull(text, &end, 10);
-	if (*end || n > UINT32_MAX)
-		return -EINVAL;
-	*value = (unsigned)n;
-	return 0;
+	rc = be_read_number(&nb->host, BE_FRONT, path, &n);
+	if (!rc && n > UINT32_MAX)
+		rc = -EINVAL;
+	if (!rc)
+		*value = (uint32_t)n;
+	return rc;
 }
 
-static int need(struct netback *nb, const char *dir, const char *node, unsigned *value)
+static int need_or_fail(struct netback *nb, const char *dir, const char *node, uint32_t *value)
 {
-	int rc = get(nb, dir, node, UINT32_MAX, value);
+	int rc = need(nb, dir, node, value);
 
-	return rc ? rc : *value == UINT32_MAX ? -ENOENT : 0;
+	return rc ? be_fail(&nb->host, rc, "the front-end's node %s%s is missing or no number", dir,
+	                    node)
+	          : 0;
 }
 
 static bool feature(struct netback *nb, const char *node)
 {
-	unsigned value;
-
-	return !get(nb, "", node, 0, &value) && value;
+	return be_read_number_or(&nb->host, BE_FRONT, node, 0) != 0;
 }
 
 static int netback_init(void *device)
@@ -197,23 +178,22 @@ static int netback_init(void *device)
 		                              "feature-gso-tcpv6", "feature-ipv6-csum-offload",
 		                              "feature-rx-copy",   "feature-split-event-channels" };
 	struct netback *nb = device;
+	const struct be_host_dev *host = &nb->host;
 	const uint8_t *m = nb->opt.mac;
-	char mac[18];
 	int rc;
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
-	         m[5]);
-	rc = nb->host.ops->write(nb->host.arg, "mac", mac);
+	rc = be_printf(host, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+	               m[5]);
 	for (size_t i = 0; !rc && i < sizeof(offers) / sizeof(offers[0]); i++)
-		rc = put(nb, offers[i], 1);
+		rc = be_printf(host, offers[i], "1");
 	if (!rc)
-		rc = put(nb, "feature-rx-flip", 0);
+		rc = be_printf(host, "feature-rx-flip", "0");
 	if (!rc)
-		rc = put(nb, "feature-multicast-control", 0);
+		rc = be_printf(host, "feature-multicast-control", "0");
 	if (!rc)
-		rc = put(nb, "multi-queue-max-queues", nb->opt.max_queues);
+		rc = be_printf(host, "multi-queue-max-queues", "%u", nb->opt.max_queues);
 	if (!rc && nb->opt.mtu)
-		rc = put(nb, "mtu", nb->opt.mtu);
+		rc = be_printf(host, "mtu", "%u", nb->opt.mtu);
 	return rc;
 }
 
@@ -249,9 +229,9 @@ static int map_rings(struct netback_queue *q, grant_ref_t tx, grant_ref_t rx)
 	const struct be_host_dev *host = &q->nb->host;
 
 	if (host->ops->map(host->arg, tx, false, &q->tx_page))
-		return -EFAULT;
+		return be_fail(host, -EFAULT, "the transmit ring's grant %u cannot be mapped", tx);
 	if (host->ops->map(host->arg, rx, false, &q->rx_page))
-		return -EFAULT;
+		return be_fail(host, -EFAULT, "the receive ring's grant %u cannot be mapped", rx);
 	/* A ring that was in use goes on behind what was answered; a new one is at 0. */
 	BACK_RING_ATTACH(&q->tx, (struct netif_tx_sring *)q->tx_page.ptr,
 	                 PV_ABI_RING_GET(((struct netif_tx_sring *)q->tx_page.ptr)->rsp_prod),
@@ -262,17 +242,22 @@ static int map_rings(struct netback_queue *q, grant_ref_t tx, grant_ref_t rx)
 	return 0;
 }
 
-static int bind_ports(struct netback_queue *q)
+static int bind_port(struct netback_queue *q, evtchn_port_t port, void (*event)(void *arg))
 {
 	const struct be_host_dev *host = &q->nb->host;
-	int rc = host->ops->bind(host->arg, q->tx_port, q->split ? on_tx : on_both, q);
+	int rc = host->ops->bind(host->arg, port, event, q);
 
-	if (rc)
+	return rc ? be_fail(host, rc, "event channel %u cannot be bound", port) : 0;
+}
+
+static int bind_ports(struct netback_queue *q)
+{
+	int rc = bind_port(q, q->tx_port, q->split ? on_tx : on_both);
+
+	q->bound_tx = !rc;
+	if (rc || !q->split)
 		return rc;
-	q->bound_tx = true;
-	if (!q->split)
-		return 0;
-	rc = host->ops->bind(host->arg, q->rx_port, on_rx, q);
+	rc = bind_port(q, q->rx_port, on_rx);
 	q->bound_rx = !rc;
 	return rc;
 }
@@ -280,41 +265,32 @@ static int bind_ports(struct netback_queue *q)
 static int read_ports(struct netback_queue *q, const char *dir)
 {
 	struct netback *nb = q->nb;
-	unsigned tx, rx;
 
-	if (!need(nb, dir, "event-channel-tx", &tx)) {
-		int rc = need(nb, dir, "event-channel-rx", &rx);
-
-		if (rc)
-			return rc;
-		q->split = true;
-	} else {
-		int rc = need(nb, dir, "event-channel", &tx);
-
-		if (rc)
-			return rc;
-		rx = tx;
-	}
-	q->tx_port = tx;
-	q->rx_port = rx;
+	q->split = !need(nb, dir, "event-channel-tx", &q->tx_port);
+	if (q->split)
+		return need_or_fail(nb, dir, "event-channel-rx", &q->rx_port);
+	if (need_or_fail(nb, dir, "event-channel", &q->tx_port))
+		return -EINVAL;
+	q->rx_port = q->tx_port;
 	return 0;
 }
 
 /* On failure what was mapped and bound is undone by queue_close(). */
 static int queue_open(struct netback *nb, struct netback_queue *q, unsigned index)
 {
-	char dir[VALUE_MAX] = "";
-	unsigned tx, rx;
+	char dir[PATH_ROOM] = "";
+	uint32_t tx, rx;
 	int rc;
 
 	q->nb = nb;
 	q->index = index;
+	q->stopped = true; /* until there is a port */
 	pthread_mutex_init(&q->tx_lock, NULL);
 	if (nb->nr_queues > 1)
 		snprintf(dir, sizeof(dir), "queue-%u/", index);
-	rc = need(nb, dir, "tx-ring-ref", &tx);
+	rc = need_or_fail(nb, dir, "tx-ring-ref", &tx);
 	if (!rc)
-		rc = need(nb, dir, "rx-ring-ref", &rx);
+		rc = need_or_fail(nb, dir, "rx-ring-ref", &rx);
 	if (!rc)
 		rc = read_ports(q, dir);
 	if (!rc)
@@ -397,20 +373,16 @@ static int open_queues(struct netback *nb)
 
 static int read_choices(struct netback *nb)
 {
-	unsigned queues, copy;
-	int rc = get(nb, "", "multi-queue-num-queues", 1, &queues);
+	const struct be_host_dev *host = &nb->host;
+	uint64_t queues = be_read_number_or(host, BE_FRONT, "multi-queue-num-queues", 1);
 
-	if (rc)
-		return rc;
 	if (!queues || queues > nb->opt.max_queues)
-		return -EINVAL;
+		return be_fail(host, -EINVAL, "the front-end wants %llu queues; there are %u",
+		               (unsigned long long)queues, nb->opt.max_queues);
 	/* Pages are not flipped: the front-end has to say that it takes copies. */
-	rc = get(nb, "", "request-rx-copy", 0, &copy);
-	if (rc)
-		return rc;
-	if (!copy)
-		return -EOPNOTSUPP;
-	nb->nr_queues = queues;
+	if (!feature(nb, "request-rx-copy"))
+		return be_fail(host, -EOPNOTSUPP, "the front-end does not take copies");
+	nb->nr_queues = (unsigned)queues;
 	nb->fe_sg = feature(nb, "feature-sg");
 	nb->fe_gso4 = feature(nb, "feature-gso-tcpv4");
 	nb->fe_gso6 = feature(nb, "feature-gso-tcpv6");
@@ -419,7 +391,8 @@ static int read_choices(struct netback *nb)
 	return 0;
 }
 
-/* The guest's events first, then what could go on by itself, then the world outside. */
+/* The guest's events first, then what could go on by itself, then the world outside. Harmless where
+ * connect got less far. */
 static void stop(struct netback *nb)
 {
 	for (unsigned i = 0; i < nb->nr_queues; i++)
@@ -430,8 +403,9 @@ static void stop(struct netback *nb)
 }
 
 /*
- * The port is attached last but one, events come last: an event finds everything there, and so does
- * a packet from outside. What the guest had put into its ring before is looked at once.
+ * Event channels before the port, since what comes from outside at once has to be told. The transmit
+ * side stands still until the port is there; then what the guest has put into its ring meanwhile is
+ * looked at.
  */
 static int netback_connect(void *device)
 {
@@ -443,24 +417,24 @@ static int netback_connect(void *device)
 		rc = open_queues(nb);
 	if (rc)
 		return rc;
-	sink.arg = nb;
-	rc = nb->port->ops->attach(nb->port, &sink, nb->nr_queues);
-	if (rc)
-		goto close;
-	rc = rate_start(nb);
 	for (unsigned i = 0; !rc && i < nb->nr_queues; i++)
 		rc = bind_ports(&nb->queue[i]);
-	if (rc)
-		goto stop;
+	sink.arg = nb;
+	if (!rc) {
+		rc = nb->port->ops->attach(nb->port, &sink, nb->nr_queues);
+		if (rc)
+			be_fail(&nb->host, rc, "the %s port cannot be used (%s)", nb->port->kind,
+			        strerror(-rc));
+	}
+	if (!rc)
+		rc = rate_start(nb);
+	if (rc) {
+		stop(nb);
+		return rc;
+	}
 	for (unsigned i = 0; i < nb->nr_queues; i++)
-		on_both(&nb->queue[i]);
+		netback_tx_room(&nb->queue[i]);
 	return 0;
-stop:
-	stop(nb);
-	return rc;
-close:
-	close_queues(nb, nb->nr_queues);
-	return rc;
 }
 
 static void netback_disconnect(void *device)

@@ -53,7 +53,8 @@ struct netport_sink {
 	unsigned (*begin)(void *arg, unsigned queue, uint32_t len, bool wait, struct iovec *iov);
 	/* len: what was really put there, at most what was asked for. meta is copied. */
 	void (*commit)(void *arg, unsigned queue, const struct netpkt_meta *meta, uint32_t len);
-	/* Tells the guest about all that was committed, if it has to be told. */
+	/* Tells the guest about all that was committed, if it has to be told. Also after a commit() of
+	 * no bytes, and when nothing was committed: it costs nothing then. */
 	void (*flush)(void *arg, unsigned queue);
 	/* send() would take packets again. The port holds no lock that its send() takes. */
 	void (*room)(void *arg, unsigned queue);
@@ -62,10 +63,6 @@ struct netport_sink {
 	/* Whether the guest takes packets with csum_partial, and with each kind of gso. */
 	bool (*takes)(void *arg, const struct netpkt_meta *meta);
 	void *arg;
-};
-
-struct netport_stats {
-	uint64_t sent, sent_bytes, received, received_bytes, dropped_out, dropped_in;
 };
 
 struct netport;
@@ -86,7 +83,7 @@ struct netport_ops {
 	void (*close)(struct netport *p); /* detached before */
 };
 
-/* The head of each kind of port. Constant after opening, but for the figures. */
+/* The head of each kind of port. Constant after opening. */
 struct netport {
 	const struct netport_ops *ops;
 	const char *kind;    /* "tap", "stream", "dgram", "lan" */
