@@ -175,7 +175,7 @@ help:
 #: make check-fuzz       replay and mutate each corpus for FUZZ_SECONDS (2)
 #: make check-san        unit tests and fuzz replay under AddressSanitizer and UndefinedBehaviorSanitizer
 #: make check-container  demo and guest tests without capabilities under a container's seccomp profile
-#: make check-xen        hello and selftest on real Xen in an emulator, beside ours
+#: make check-xen        hello, selftest and the unix guest on real Xen in an emulator, beside ours
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
@@ -296,7 +296,7 @@ check-abi:
 # ---- the judge: the same guests on real Xen (tests/tools/real-xen/README.md) -----------------------------
 
 .PHONY: check-xen
-check-xen: $(O)/paravane $(O)/guests/hello $(O)/guests/selftest
+check-xen: $(O)/paravane $(O)/guests/hello $(O)/guests/selftest $(O)/guests/unix
 	$(Q)tests/tools/check-xen.sh
 
 # ---- installing: the command, and what a kernel of somebody else's builds on ------------------------------

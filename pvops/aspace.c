@@ -221,7 +221,7 @@ static void attach(struct pv_batch *b, uint64_t *table, unsigned int level, uint
 	unsigned int index = pv_mmu_index(va, level);
 
 	queue(b, &table[index], value);
-	if (level == 4 && b->as->kernel)
+	if (level == 4 && b->as->kernel && b->as->kernel != b->as->user)
 		queue(b, &b->as->kernel[index], value);
 }
 
@@ -362,15 +362,16 @@ int pv_aspace_init(void)
 	return pv_mmu_window(1) ? 0 : -XEN_ENOMEM;
 }
 
-int pv_aspace_create(struct pv_aspace *as, bool kernel_sees)
+int pv_aspace_create(struct pv_aspace *as, enum pv_roots roots)
 {
-	uint64_t *user = get_table(USER_ROOT);
-	uint64_t *kernel = user && kernel_sees ? get_table(KERNEL_ROOT) : NULL;
+	uint64_t *kernel = roots == PV_ROOTS_APART ? NULL : get_table(KERNEL_ROOT);
+	uint64_t *user = roots == PV_ROOTS_ONE ? kernel : get_table(USER_ROOT);
 
-	if (!user)
-		return -XEN_ENOMEM;
-	if (kernel_sees && !kernel) {
-		put_table(USER_ROOT, user);
+	if (!user || (!kernel && roots != PV_ROOTS_APART)) {
+		if (user)
+			put_table(USER_ROOT, user);
+		if (kernel)
+			put_table(KERNEL_ROOT, kernel);
 		return -XEN_ENOMEM;
 	}
 	as->user = user;
@@ -443,7 +444,8 @@ void pv_aspace_destroy(struct pv_aspace *as)
 	prune_settle(&p);
 	if (as->kernel)
 		put_table(KERNEL_ROOT, as->kernel);
-	put_table(USER_ROOT, as->user);
+	if (as->kernel != as->user)
+		put_table(USER_ROOT, as->user);
 	as->kernel = as->user = NULL;
 }
 

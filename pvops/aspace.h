@@ -2,16 +2,7 @@
 /*
  * Address spaces of user programs: making and unmaking them, changing what is mapped, switching.
  *
- * An address space has a root for user mode, which holds the program's own pages and nothing else: a
- * program has no address at all for the kernel's memory. What the kernel sees while the program's
- * calls are served is the kernel's choice:
- *
- *   - nothing of it: all programs share the one root that the kernel booted with. A switch between
- *     programs leaves the kernel's translations alone. The kernel reaches a program's page by its
- *     frame (pv_aspace_entry(), then the identity map).
- *   - all of it: a second root holds the same pages by the same tables, and the kernel besides
- *     (level-4 slot 0, the identity map, and the window), so that a system call's pointer means to
- *     the kernel what it means to the program. For kernels that were written for such machines.
+ * The kernel chooses what lies under which root (enum pv_roots).
  *
  * Changes go through a batch: they are collected and reach the page tables in as few hypercalls as
  * will do, the flush that they need with the last. A batch that is open has no effect that one can
@@ -33,9 +24,34 @@
 #define PV_USER_START 0x8000000000ul
 #define PV_USER_END   PV_WINDOW
 
+/*
+ * In the first two a program's root holds the program's pages and nothing else: it has no address at
+ * all for the kernel's memory.
+ */
+enum pv_roots {
+	/*
+	 * The kernel sees nothing of a program: all programs share the one root that the kernel
+	 * booted with. A switch between programs leaves the kernel's translations alone. The kernel
+	 * reaches a program's page by its frame (pv_aspace_entry(), then the identity map).
+	 */
+	PV_ROOTS_APART,
+	/*
+	 * The kernel sees all of it: a second root holds the same pages by the same tables, and the
+	 * kernel besides (level-4 slot 0, the identity map, and the window), so that a system call's
+	 * pointer means to the kernel what it means to the program. For kernels that were written
+	 * for such machines.
+	 */
+	PV_ROOTS_TWO,
+	/*
+	 * One root serves both. Nothing protects the kernel from the program then, for both run
+	 * with the same rights: for programs that are trusted as much as the kernel is.
+	 */
+	PV_ROOTS_ONE,
+};
+
 struct pv_aspace {
 	uint64_t *user;   /* the roots: level-4 tables, in the identity map */
-	uint64_t *kernel; /* NULL: the kernel sees nothing of it */
+	uint64_t *kernel; /* NULL: the boot root; the same as `user`: one root */
 	uint64_t cpus;    /* vCPUs that have it loaded, a bit each; atomic */
 };
 
@@ -50,12 +66,11 @@ int pv_aspace_init(void);
 /*
  * pv_aspace_create - an empty address space
  *
- * as:          out
- * kernel_sees: shall the kernel see its pages at their addresses while it is loaded?
+ * as: out
  * Returns 0 or -XEN_ENOMEM.
  * Undo: pv_aspace_destroy()
  */
-int pv_aspace_create(struct pv_aspace *as, bool kernel_sees);
+int pv_aspace_create(struct pv_aspace *as, enum pv_roots roots);
 
 /*
  * pv_aspace_destroy - give back its tables

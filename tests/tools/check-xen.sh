@@ -15,7 +15,14 @@
 here=$(dirname "$0")
 differences=$here/../xen-differences
 memory=128
-vcpus=2
+
+# Name of the run, guest, vCPUs, command line. Claims of a run are compared one by one; those of every run but
+# `selftest` are called by the run's name and theirs.
+runs='hello    hello    2
+selftest selftest 2
+utest-1  unix     1 run=utest
+utest-2  unix     2 run=utest
+utest-2r unix     2 roots=two run=utest'
 
 end() {
 	finished=1
@@ -25,9 +32,9 @@ end() {
 	exit
 }
 
-# on_xen GUEST: console to $work/GUEST.xen, how it ended to $work/GUEST.xen.how
+# on_xen RUN GUEST VCPUS COMMANDLINE: console to $work/RUN.xen, how it ended to $work/RUN.xen.how
 on_xen() {
-	limited 300 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$vcpus" --timeout 120 "$GUESTS/$1" \
+	limited 400 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$3" --timeout 200 --extra "$4" "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
 	local rc=$?
 	if [ $rc = 2 ]; then	# the harness, not the guest: a package that is missing, or a fault of its own
@@ -42,9 +49,9 @@ on_xen() {
 	sed -n 's/^run-on-xen: guest shut down: //p' "$work/out" >"$work/$1.xen.how"
 }
 
-# on_ours GUEST: the same for our hypervisor; its exit status is how it ended
+# on_ours RUN GUEST VCPUS COMMANDLINE: the same for our hypervisor; its exit status is how it ended
 on_ours() {
-	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$vcpus" --timeout 120 "$GUESTS/$1" \
+	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$3" --timeout 120 --cmdline "$4" "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
 	if [ $? = 0 ]; then echo poweroff; else echo "exit status $?"; fi >"$work/$1.ours.how"
 	tr -d '\r' <"$work/out" >"$work/$1.ours"
@@ -61,11 +68,14 @@ reason_for() { sed -n "s|^$1: *||p" "$differences" | head -n 1; }
 
 side_by_side() { printf '%-64s %-5s %-5s %s\n' "$1" "$2" "$3" "${4-}"; }
 
+# compare RUN CLAIM
 compare() {
-	local name=$1 xen ours reason
-	xen=$(verdict "$work/selftest.xen" "$name")
-	ours=$(verdict "$work/selftest.ours" "$name")
+	local name=$2 xen ours reason
+	xen=$(verdict "$work/$1.xen" "$2")
+	ours=$(verdict "$work/$1.ours" "$2")
+	[ "$1" = selftest ] || name=$1/$2
 	reason=$(reason_for "$name")
+	echo "$name" >>"$work/names"
 	side_by_side "$name" "${xen%% *}" "${ours%% *}"
 	if [ "${xen%% *}" = FAIL ] || [ "$xen" = - ]; then
 		fail "$name" "on real Xen: $xen"
@@ -84,27 +94,35 @@ compare() {
 	fi
 }
 
-for guest in hello selftest; do
-	on_xen "$guest" || end
-	on_ours "$guest"
-	how=$(cat "$work/$guest.xen.how") ours=$(cat "$work/$guest.ours.how")
-	side_by_side "$guest: how it ends" "$how" "$ours"
-	expect "$guest: real Xen" poweroff "$how"
-	expect "$guest: ours" poweroff "$ours"
-done
+# Every claim of a run that makes claims, on both sides.
+compare_all() {
+	local name closing='^(selftest|utest): [0-9]+ passed, 0 failed'
+	side_by_side "claims of $1" xen ours
+	for name in $(awk '$1 == "PASS" || $1 == "SKIP" || $1 == "FAIL" { sub(/:$/, "", $2); print $2 }' \
+		"$work/$1.xen" "$work/$1.ours" | awk '!seen[$0]++'); do
+		compare "$1" "$name"
+	done
+	contains "$1 on real Xen: its closing line" "$work/$1.xen" "$closing"
+	contains "$1 on ours: its closing line" "$work/$1.ours" '^(selftest|utest): '
+}
 
-expect "hello: the same words" "$(cat "$work/hello.xen")" "$(cat "$work/hello.ours")"
-
-side_by_side claim xen ours
-names=$(awk '$1 == "PASS" || $1 == "SKIP" || $1 == "FAIL" { sub(/:$/, "", $2); print $2 }' \
-	"$work/selftest.xen" "$work/selftest.ours" | awk '!seen[$0]++')
-for name in $names; do compare "$name"; done
-grep -Eq '^selftest: [0-9]+ passed, 0 failed' "$work/selftest.xen" ||
-	fail "selftest on real Xen" "its closing line: $(grep '^selftest:' "$work/selftest.xen")"
-grep -q '^selftest: ' "$work/selftest.ours" || fail "selftest on ours" "it has no closing line"
+: >"$work/names"
+while read -r run guest vcpus cmdline; do
+	on_xen "$run" "$guest" "$vcpus" "$cmdline" || end
+	on_ours "$run" "$guest" "$vcpus" "$cmdline"
+	how=$(cat "$work/$run.xen.how") ours=$(cat "$work/$run.ours.how")
+	side_by_side "$run: how it ends" "$how" "$ours"
+	expect "$run: real Xen" poweroff "$how"
+	expect "$run: ours" poweroff "$ours"
+	if [ "$run" = hello ]; then
+		expect "hello: the same words" "$(cat "$work/hello.xen")" "$(cat "$work/hello.ours")"
+	else
+		compare_all "$run"
+	fi
+done <<<"$runs"
 
 # Every listed difference names a claim there is.
 while IFS=: read -r name _; do
-	printf '%s\n' $names | grep -qx -- "$name" || fail "$name" "stands in xen-differences and is no claim"
+	grep -qx -- "$name" "$work/names" || fail "$name" "stands in xen-differences and is no claim"
 done < <(grep -Ev '^(#|$)' "$differences")
 end

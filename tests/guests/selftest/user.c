@@ -94,7 +94,7 @@ static int unmap(uint64_t va)
 }
 
 /* An address space with code, a page of data, and a page for the stack; and it is loaded. */
-static int open_space(bool kernel_sees)
+static int open_space(enum pv_roots roots)
 {
 	static bool is_ready;
 	int rc = is_ready ? 0 : pv_aspace_init();
@@ -109,7 +109,7 @@ static int open_space(bool kernel_sees)
 	}
 	memset(data, 0, PV_PAGE_SIZE);
 	if (!rc)
-		rc = pv_aspace_create(&as, kernel_sees);
+		rc = pv_aspace_create(&as, roots);
 	if (!rc)
 		rc = map(CODE, st_user_code, PV_PROT_READ | PV_PROT_EXEC);
 	if (!rc)
@@ -140,7 +140,7 @@ static void close_space(void)
 
 static void system_call_arrives(void)
 {
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	go(st_user_call, 11, 22);
 	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
 	ST_EQ(visit.cs & 3, 3);
@@ -173,7 +173,7 @@ static void kernel_is_entered_masked(void)
 		              .rflags = PV_RFLAGS_IF,
 		              .rsp = STACK };
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	st_on_trap = look_at_mask;
 	mask_seen = false;
 	pv_irq_disable();
@@ -185,7 +185,7 @@ static void kernel_is_entered_masked(void)
 
 static void fault_says_user(void)
 {
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	go(st_user_read, HOLE + 8, 0);
 	ST_EQ(visit.vector, PV_VECTOR_PF);
 	ST_EQ(visit.error_code, PV_PF_USER);
@@ -211,7 +211,7 @@ static void event_interrupts_a_program(void)
 {
 	evtchn_port_t port;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, on_timer, NULL, &port), 0);
 	st_on_upcall = end_visit_by_event;
 	pv_timer_set(pv_now_ns() + 5000000);
@@ -229,7 +229,7 @@ static void pending_event_comes_first(void)
 {
 	evtchn_port_t port;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	ST_EQ(pv_evtchn_bind_ipi(0, on_timer, NULL, &port), 0);
 	st_on_upcall = end_visit_by_event;
 	pv_irq_disable();
@@ -247,7 +247,7 @@ static void pending_event_comes_first(void)
 
 static void program_sees_its_own_pages(void)
 {
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	*(uint64_t *)data = 0x1234;
 	go(st_user_read, DATA, 0);
 	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
@@ -265,7 +265,7 @@ static void program_sees_no_kernel_page(void)
 		              (uint64_t)pv_shared_info };
 	unsigned int i;
 
-	ST_EQ(open_space(true), 0);
+	ST_EQ(open_space(PV_ROOTS_TWO), 0);
 	for (i = 0; i < ST_COUNT(places); i++) {
 		go(st_user_read, places[i], 0);
 		if (visit.vector != PV_VECTOR_PF)
@@ -279,12 +279,33 @@ static void program_sees_no_kernel_page(void)
 
 static void kernel_sees_when_asked_to(void)
 {
-	ST_EQ(open_space(true), 0);
+	ST_EQ(open_space(PV_ROOTS_TWO), 0);
 	*(uint64_t *)data = 99;
 	ST_EQ(*(volatile uint64_t *)DATA, 99);
 	close_space();
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	ST_EQ(ST_TRAPS("movb (%0), %%al", : : "r"(DATA) : "rax", "memory"), 1);
+	close_space();
+}
+
+/* Nothing stands between the two then: what the kernel may do the program may. */
+static void one_root_serves_both(void)
+{
+	static uint64_t kernels = 5;
+
+	ST_EQ(open_space(PV_ROOTS_ONE), 0);
+	*(volatile uint64_t *)DATA = 99;
+	go(st_user_read, DATA, 0);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rax, 99);
+	go(st_user_write, DATA, 98);
+	ST_EQ(*(volatile uint64_t *)DATA, 98);
+	go(st_user_read, (uint64_t)&kernels, 0);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	ST_EQ(visit.rax, 5);
+	go(st_user_read, STACK, 0);
+	ST_EQ(visit.vector, PV_VECTOR_PF);
+	ST_EQ(visit.error_code, PV_PF_USER);
 	close_space();
 }
 
@@ -292,7 +313,7 @@ static void mapping_changes_between_visits(void)
 {
 	uint64_t *other = st_page();
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	*(uint64_t *)data = 1;
 	*other = 2;
 	go(st_user_read, DATA, 0);
@@ -318,12 +339,12 @@ static void roots_can_take_turns(void)
 	uint8_t *first_data;
 	unsigned int i;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	first = as;
 	first_data = data;
 	data = NULL;
 	kernel_stack = NULL;
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	*(uint64_t *)first_data = 1;
 	*(uint64_t *)data = 2;
 	for (i = 0; i < 4; i++) {
@@ -345,7 +366,7 @@ static void segment_bases_are_the_programs(void)
 {
 	uint64_t kernel_gs = (uint64_t)pv_cpu();
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	((uint64_t *)data)[2] = 0xf5;
 	((uint64_t *)data)[3] = 0x65;
 	pv_irq_disable();
@@ -364,7 +385,7 @@ static void segment_bases_are_the_programs(void)
 
 static void floating_point_crosses(void)
 {
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	go(st_user_xmm, 0x77777777, 0);
 	go(st_user_xmm, 0x88888888, 0);
 	ST_EQ(visit.rax, 0x77777777);
@@ -381,7 +402,7 @@ static void privileged_flags_stay_ours(void)
 		              .rflags = PV_RFLAGS_IF | 0x3000, /* I/O privilege */
 		              .rsp = STACK };
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	st_on_trap = end_visit;
 	pv_irq_disable();
 	st_user_go(&f);
@@ -413,7 +434,7 @@ static void accessed_is_set_by_a_read(void)
 {
 	const uint64_t *entry;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	entry = map_with_bits(PV_PTE_WRITE);
 	ST_EQ(*entry & (A | D), 0);
 	go(st_user_read, DATA, 0);
@@ -426,7 +447,7 @@ static void dirty_is_set_by_a_write(void)
 {
 	const uint64_t *entry;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	entry = map_with_bits(PV_PTE_WRITE);
 	go(st_user_write, DATA, 5);
 	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
@@ -447,7 +468,7 @@ static void bits_can_be_kept_by_an_update(void)
 	struct mmu_update req;
 	const uint64_t *entry;
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	entry = map_with_bits(PV_PTE_WRITE | A | D);
 	req.ptr = pv_mmu_machine_address(entry) | MMU_PT_UPDATE_PRESERVE_AD;
 	req.val = pv_pte(pv_virt_to_mfn(data), PV_PTE_PRESENT | PV_PTE_USER);
@@ -465,7 +486,7 @@ static void linear_table_shows_the_tables(void)
 	uint64_t linear = (uint64_t)SLOT << 39, entry_va;
 	struct mmu_update req;
 
-	ST_EQ(open_space(true), 0);
+	ST_EQ(open_space(PV_ROOTS_TWO), 0);
 	req.ptr = pv_mmu_machine_address(&as.kernel[SLOT]);
 	req.val = pv_pte(pv_virt_to_mfn(as.kernel), PV_PTE_PRESENT | PV_PTE_USER | A);
 	ST_EQ(pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF), 0);
@@ -490,7 +511,7 @@ static void tables_can_be_shared(void)
 	struct mmu_update req;
 	unsigned int at = pv_mmu_index(DATA, 2);
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	l3 = pv_pfn_to_virt(pv_pte_mfn(pv_mmu_read_entry(as.user, pv_mmu_index(DATA, 4))));
 	l2 = pv_pfn_to_virt(pv_pte_mfn(pv_mmu_read_entry(l3, pv_mmu_index(DATA, 3))));
 	req.ptr = pv_mmu_machine_address(&l2[at + 1]);
@@ -512,7 +533,7 @@ static void loaded_root_outlives_its_pin(void)
 {
 	struct mmuext_op op = { .cmd = MMUEXT_UNPIN_TABLE };
 
-	ST_EQ(open_space(false), 0);
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	op.arg1.mfn = pv_virt_to_mfn(as.user);
 	ST_EQ(pv_hc_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
 	*(uint64_t *)data = 12;
@@ -532,6 +553,7 @@ static const struct st_claim claims[] = {
 	{ "program_sees_its_own_pages", program_sees_its_own_pages },
 	{ "program_sees_no_kernel_page", program_sees_no_kernel_page },
 	{ "kernel_sees_when_asked_to", kernel_sees_when_asked_to },
+	{ "one_root_serves_both", one_root_serves_both },
 	{ "mapping_changes_between_visits", mapping_changes_between_visits },
 	{ "roots_can_take_turns", roots_can_take_turns },
 	{ "segment_bases_are_the_programs", segment_bases_are_the_programs },

@@ -10,8 +10,8 @@
  * The kernel knows nothing of hypercalls: pvops/ does. A program has an address space of its own
  * whose user's root does not contain the kernel.
  *
- * Command line: [roots=two] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
- * switched off; else there is a shell. roots=two: see vm_kernel_sees.
+ * Command line: [roots=two|one] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
+ * switched off; else there is a shell. roots=: see vm_roots.
  */
 #include "pvops/aspace.h"
 #include "pvops/lib/string.h"
@@ -87,7 +87,10 @@ void kernel_main(const struct pv_boot *boot)
 	const void *archive = boot->ramdisk ? boot->ramdisk : unix_archive;
 	size_t len = boot->ramdisk ? boot->ramdisk_len : (size_t)(unix_archive_end - unix_archive);
 
-	vm_kernel_sees = strstr(boot->cmdline, "roots=two");
+	if (strstr(boot->cmdline, "roots=two"))
+		vm_roots = PV_ROOTS_TWO;
+	else if (strstr(boot->cmdline, "roots=one"))
+		vm_roots = PV_ROOTS_ONE;
 	sched_init();
 	must(pv_mmu_map_memory(), "map the memory");
 	page_init(boot);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page allocator: a list of unused pages, and a count of users for each page of memory.
+ * The page allocator: a bit for each page of memory, set while the page is unused, and a count of
+ * users. The lowest unused pages are taken first: so pages that are brought in together lie in a row
+ * mostly, which makes one translation of them where the hypervisor or the processor can do that.
  *
- * The list is kept beside the pages, not in them: an unused page is not touched.
+ * Both are kept beside the pages, not in them: an unused page is not touched.
  *
- * Invariant: a page is in the list exactly when its count is 0.
+ * Invariants: a page's bit is set only when its count is 0; no bit is set below word first_word.
  */
 #include "tests/guests/unix/page.h"
 
@@ -12,15 +14,13 @@
 #include "pvops/lib/string.h"
 #include "pvops/lock.h"
 
-static struct page_info {
-	uint32_t users;
-	uint32_t next; /* number of the next unused page; 0: none */
-} * info;
+#define WORD_BITS 64
 
-static uint64_t nr_pages; /* entries in info: one for each page of memory */
-static uint32_t first_unused;
-static uint64_t nr_all, nr_unused;
-static uint64_t block_next, block_end; /* what page_init() has not put into the list yet */
+static uint32_t *users;  /* of each page of memory; NULL before page_init() */
+static uint64_t *unused; /* a bit each */
+static uint64_t nr_pages, nr_words;
+static uint64_t first_word;
+static uint64_t nr_all, nr_unused; /* of those handed out here */
 static struct pv_spinlock lock = PV_SPINLOCK_INIT;
 
 static uint64_t number_of(const void *page)
@@ -32,52 +32,71 @@ static uint64_t number_of(const void *page)
 	return n;
 }
 
-static void push(uint32_t n)
+static bool is_unused(uint64_t n)
 {
-	info[n].next = first_unused;
-	first_unused = n;
+	return unused[n / WORD_BITS] >> n % WORD_BITS & 1;
+}
+
+static void give(uint64_t n)
+{
+	unused[n / WORD_BITS] |= 1ull << n % WORD_BITS;
+	if (n / WORD_BITS < first_word)
+		first_word = n / WORD_BITS;
 	nr_unused++;
+}
+
+static void take(uint64_t n)
+{
+	unused[n / WORD_BITS] &= ~(1ull << n % WORD_BITS);
+	users[n] = 1;
+	nr_unused--;
+}
+
+/* The first of the lowest unused page, or of the lowest `count` in a row; 0 when there is none. */
+static uint64_t find(uint64_t count)
+{
+	uint64_t n, run = 0;
+
+	while (first_word < nr_words && !unused[first_word])
+		first_word++;
+	for (n = first_word * WORD_BITS; n < nr_pages; n++) {
+		if (n % WORD_BITS == 0 && !unused[n / WORD_BITS]) {
+			n += WORD_BITS - 1;
+			run = 0;
+			continue;
+		}
+		run = is_unused(n) ? run + 1 : 0;
+		if (run == count)
+			return n - count + 1;
+	}
+	return 0;
+}
+
+static void add_range(uint64_t start, uint64_t end)
+{
+	for (; start < end; start += PV_PAGE_SIZE, nr_all++)
+		give(start / PV_PAGE_SIZE);
+}
+
+static uint64_t page_up(uint64_t a)
+{
+	return (a + PV_PAGE_SIZE - 1) & PV_PAGE_MASK;
 }
 
 void page_init(const struct pv_boot *boot)
 {
-	uint64_t start = (boot->free + PV_PAGE_SIZE - 1) & PV_PAGE_MASK;
-	uint64_t at;
+	uint64_t start = page_up(boot->free);
 
 	nr_pages = boot->memory_end / PV_PAGE_SIZE;
-	info = (struct page_info *)start;
-	start += (nr_pages * sizeof(*info) + PV_PAGE_SIZE - 1) & PV_PAGE_MASK;
-	memset(info, 0, nr_pages * sizeof(*info));
-	block_next = start;
-	block_end = boot->mapped_end;
-	for (at = boot->low_free; at < boot->low_end; at += PV_PAGE_SIZE, nr_all++)
-		push((uint32_t)(at / PV_PAGE_SIZE));
-}
-
-void *page_block(uint64_t pages)
-{
-	uint64_t at = block_next;
-
-	if (pages > (block_end - block_next) / PV_PAGE_SIZE)
-		return NULL;
-	block_next += pages * PV_PAGE_SIZE;
-	return (void *)at;
-}
-
-/* The rest of the free memory is taken from its lower end, page by page, when the list is empty. */
-static uint32_t take_number(void)
-{
-	uint32_t n = first_unused;
-
-	if (n) {
-		first_unused = info[n].next;
-		nr_unused--;
-	} else if (block_next < block_end) {
-		n = (uint32_t)(block_next / PV_PAGE_SIZE);
-		block_next += PV_PAGE_SIZE;
-		nr_all++;
-	}
-	return n;
+	nr_words = (nr_pages + WORD_BITS - 1) / WORD_BITS;
+	unused = (uint64_t *)start;
+	start += page_up(nr_words * sizeof(*unused));
+	memset(unused, 0, nr_words * sizeof(*unused));
+	users = (uint32_t *)start;
+	start += page_up(nr_pages * sizeof(*users));
+	memset(users, 0, nr_pages * sizeof(*users));
+	add_range(boot->low_free, boot->low_end);
+	add_range(start, boot->mapped_end);
 }
 
 /* Before page_init(): for the tables that map the rest of the memory. Never given back. */
@@ -91,19 +110,20 @@ static void *early_page(void)
 	return page;
 }
 
-void *page_alloc(void)
+void *page_alloc_run(unsigned int count)
 {
-	uint64_t irq;
-	uint32_t n;
+	uint64_t irq = pv_spin_lock_irq(&lock);
+	uint64_t n = find(count), i;
 
-	if (!info)
-		return early_page();
-	irq = pv_spin_lock_irq(&lock);
-	n = take_number();
-	if (n)
-		info[n].users = 1;
+	for (i = 0; n && i < count; i++)
+		take(n + i);
 	pv_spin_unlock_irq(&lock, irq);
 	return n ? (void *)(n * PV_PAGE_SIZE) : NULL;
+}
+
+void *page_alloc(void)
+{
+	return users ? page_alloc_run(1) : early_page();
 }
 
 void *page_alloc_zeroed(void)
@@ -115,37 +135,47 @@ void *page_alloc_zeroed(void)
 	return page;
 }
 
+void *page_block(uint64_t pages)
+{
+	void *block = page_alloc_run((unsigned int)pages);
+	uint64_t irq = pv_spin_lock_irq(&lock);
+
+	if (block)
+		nr_all -= pages;
+	pv_spin_unlock_irq(&lock, irq);
+	return block;
+}
+
 void page_get(void *page)
 {
-	__atomic_fetch_add(&info[number_of(page)].users, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&users[number_of(page)], 1, __ATOMIC_RELAXED);
 }
 
 void page_put(void *page)
 {
 	uint64_t n = number_of(page), irq;
 	/* Release and acquire: whatever its users did to it comes before it is anything else. */
-	uint32_t before = __atomic_fetch_sub(&info[n].users, 1, __ATOMIC_ACQ_REL);
+	uint32_t before = __atomic_fetch_sub(&users[n], 1, __ATOMIC_ACQ_REL);
 
 	if (!before)
 		pv_panic("page: 0x%lx is put once too often", (unsigned long)page);
 	if (before > 1)
 		return;
 	irq = pv_spin_lock_irq(&lock);
-	push((uint32_t)n);
+	give(n);
 	pv_spin_unlock_irq(&lock, irq);
 }
 
 bool page_is_sole(const void *page)
 {
-	return __atomic_load_n(&info[number_of(page)].users, __ATOMIC_ACQUIRE) == 1;
+	return __atomic_load_n(&users[number_of(page)], __ATOMIC_ACQUIRE) == 1;
 }
 
-void page_count(uint64_t *all, uint64_t *unused)
+void page_count(uint64_t *all, uint64_t *free)
 {
 	uint64_t irq = pv_spin_lock_irq(&lock);
-	uint64_t rest = (block_end - block_next) / PV_PAGE_SIZE;
 
-	*all = nr_all + rest;
-	*unused = nr_unused + rest;
+	*all = nr_all;
+	*free = nr_unused;
 	pv_spin_unlock_irq(&lock, irq);
 }

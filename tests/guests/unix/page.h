@@ -16,6 +16,9 @@ void page_init(const struct pv_boot *boot);
 void *page_alloc(void);
 void *page_alloc_zeroed(void);
 
+/* So many pages in a row, each with one user; NULL when there are not so many. After page_init(). */
+void *page_alloc_run(unsigned int count);
+
 /* One more user; one less, and the last gives the page back. */
 void page_get(void *page);
 void page_put(void *page);
@@ -26,6 +29,6 @@ bool page_is_sole(const void *page);
 /* Pages in a row that are never given back; NULL when there are not so many. At start only. */
 void *page_block(uint64_t pages);
 
-void page_count(uint64_t *all, uint64_t *unused);
+void page_count(uint64_t *all, uint64_t *free);
 
 #endif /* TESTS_GUESTS_UNIX_PAGE_H */

@@ -16,12 +16,12 @@
 
 /* Pages brought in by one fault: of a file's, which are there already; of a run of faults. */
 #define FILE_AHEAD 8
-#define RUN_MAX    16
+#define RUN_MAX    32
 
 /* Bytes below one level-1 table. */
 #define L1_SPAN (PV_PAGE_SIZE * PV_ENTRIES)
 
-bool vm_kernel_sees;
+enum pv_roots vm_roots = PV_ROOTS_APART;
 
 static uint64_t page_down(uint64_t a)
 {
@@ -139,7 +139,7 @@ int vm_init(struct vm *vm)
 {
 	memset(vm, 0, sizeof(*vm));
 	vm->heap_end = VM_HEAP;
-	return error_of(pv_aspace_create(&vm->as, vm_kernel_sees));
+	return error_of(pv_aspace_create(&vm->as, vm_roots));
 }
 
 void vm_destroy(struct vm *vm)
@@ -311,12 +311,20 @@ uint64_t vm_brk(struct vm *vm, uint64_t end)
 
 /* ---- faults ---- */
 
-/* A page of a region that is not there yet. write: the program is going to write to it now. */
-static int source(const struct vm_region *r, uint64_t va, bool write, void **page,
+/* What a region's page shows of its file, in bytes; what lies behind that is zero. */
+static uint64_t bytes_in_file(const struct vm_region *r, uint64_t va)
+{
+	return r->node && va < r->file_end ? r->file_end - va : 0;
+}
+
+/*
+ * A page of a region that is not there yet. write: the program is going to write to it now; fresh:
+ * NULL, or a page to be used when there is to be a new one.
+ */
+static int source(const struct vm_region *r, uint64_t va, bool write, void *fresh, void **page,
                   unsigned int *prot)
 {
-	uint64_t in_file = r->node && va < r->file_end ? r->file_end - va : 0;
-	void *copy;
+	uint64_t in_file = bytes_in_file(r, va);
 	long rc;
 
 	*prot = r->prot;
@@ -326,47 +334,60 @@ static int source(const struct vm_region *r, uint64_t va, bool write, void **pag
 		return r->node->ops->page(r->node, (r->offset + va - r->start) / PV_PAGE_SIZE,
 		                          false, page);
 	}
-	copy = page_alloc_zeroed();
-	if (!copy)
+	if (!fresh)
+		fresh = page_alloc();
+	if (!fresh)
 		return -ENOMEM;
+	memset(fresh, 0, PV_PAGE_SIZE);
 	if (in_file) {
-		rc = node_read(r->node, r->offset + va - r->start, copy,
+		rc = node_read(r->node, r->offset + va - r->start, fresh,
 		               in_file < PV_PAGE_SIZE ? in_file : PV_PAGE_SIZE);
 		if (rc < 0) {
-			page_put(copy);
+			page_put(fresh);
 			return (int)rc;
 		}
 	}
-	*page = copy;
+	*page = fresh;
 	return 0;
 }
 
-/* How many pages to bring in from va on: more when a file has them, or faults come in a row. */
-static unsigned int run_length(struct vm_region *r, uint64_t va, bool write)
+/*
+ * How many pages to bring in from va on: more when a file has them, or faults come in a row. They lie
+ * in the region, below one table, and are not there.
+ */
+static unsigned int run_length(const struct vm *vm, const struct vm_region *r, uint64_t va,
+                               bool write)
 {
-	if (r->node && va < r->file_end && !write)
-		return FILE_AHEAD;
-	if (va != r->next_fault || !r->run)
-		return 1;
-	return r->run * 2 < RUN_MAX ? r->run * 2 : RUN_MAX;
+	unsigned int want = 1, n;
+
+	if (bytes_in_file(r, va) && !write)
+		want = FILE_AHEAD;
+	else if (va == r->next_fault && r->run)
+		want = r->run * 2 < RUN_MAX ? r->run * 2 : RUN_MAX;
+	for (n = 1; n < want; n++) {
+		va += PV_PAGE_SIZE;
+		if (va >= r->end || va % L1_SPAN == 0 || pv_aspace_entry(&vm->as, va))
+			break;
+	}
+	return n;
 }
 
 static int bring_in(struct vm *vm, struct vm_region *r, uint64_t va, bool write)
 {
-	unsigned int want = run_length(r, va, write), n, prot;
+	unsigned int want = run_length(vm, r, va, write), n, prot;
+	/* In a row, when all of them are to be new. */
+	char *fresh = want > 1 && !bytes_in_file(r, va) ? page_alloc_run(want) : NULL;
 	struct pv_batch b;
 	void *page, *brought[RUN_MAX];
 	int rc = 0;
 
 	pv_batch_begin(&b, &vm->as);
-	for (n = 0; n < want && va < r->end; va += PV_PAGE_SIZE) {
-		if (n && (va % L1_SPAN == 0 || pv_aspace_entry(&vm->as, va)))
-			break;
-		rc = source(r, va, write, &page, &prot);
+	for (n = 0; n < want; n++, va += PV_PAGE_SIZE) {
+		rc = source(r, va, write, fresh ? fresh + n * PV_PAGE_SIZE : NULL, &page, &prot);
 		if (rc)
 			break;
 		pv_batch_map(&b, va, pv_virt_to_pfn(page), prot);
-		brought[n++] = page;
+		brought[n] = page;
 	}
 	if (n)
 		rc = 0; /* the page that is needed is there */

@@ -47,10 +47,10 @@ struct vm {
 };
 
 /*
- * Does the kernel see a program's memory at the program's addresses? It has no use for that; it is
- * there to be compared: on some hypervisors the second root of each program is dear.
+ * What lies under which root. The kernel has no use for a program's memory at the program's addresses,
+ * so PV_ROOTS_APART; the others are there to be compared with it, by what they cost.
  */
-extern bool vm_kernel_sees;
+extern enum pv_roots vm_roots;
 
 /* An empty memory. 0 or -ENOMEM. */
 int vm_init(struct vm *vm);

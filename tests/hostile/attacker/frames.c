@@ -59,7 +59,7 @@ void at_irets(void)
 	static struct pv_aspace empty;
 
 	/* A user root with nothing in it: a frame that leads to user mode comes back at once. */
-	if (pv_aspace_init() || pv_aspace_create(&empty, true))
+	if (pv_aspace_init() || pv_aspace_create(&empty, PV_ROOTS_TWO))
 		pv_panic("attacker: no address space");
 	pv_aspace_switch(&empty, kernel_stack + sizeof(kernel_stack), 0);
 	for (unsigned int i = 0; i < at.budget; i++) {

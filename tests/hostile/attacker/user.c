@@ -108,7 +108,7 @@ void at_user(void)
 	struct at_regs r;
 	const char *name;
 
-	if (pv_aspace_init() || pv_aspace_create(&space, true))
+	if (pv_aspace_init() || pv_aspace_create(&space, PV_ROOTS_TWO))
 		pv_panic("attacker: no address space");
 	map();
 	for (unsigned int i = 0; i < 512; i++)

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench: what the things cost that programs ask of a kernel. Prints "bench NAME: MIN MEDIAN" in
- * nanoseconds for one of each. tests/bench/os.c measures the same by the same names elsewhere, and
- * puts the figures side by side.
+ * bench [NAME]: what the things cost that programs ask of a kernel. Prints "bench NAME: MIN MEDIAN" in
+ * nanoseconds for one of each, or only for those that begin with NAME. tests/bench/os.c measures the
+ * same by the same names elsewhere, and puts the figures side by side.
  */
 #include "tests/guests/unix/user/lib/unix.h"
 
 #define BATCHES 31
 #define PAGE    4096ul
 #define PAGES   256
+
+/* One figure. run() fills samples[]. */
+struct row {
+	const char *name;
+	void (*run)(const struct row *r);
+	void (*once)(void); /* for repeat(): so often in each batch */
+	unsigned int count;
+};
 
 static uint64_t samples[BATCHES];
 
@@ -27,20 +35,18 @@ static void report(const char *name)
 	       (unsigned long)samples[BATCHES / 2]);
 }
 
-/* `count` calls of once() in each batch. */
-static void measure(const char *name, unsigned int count, void (*once)(void))
+static void repeat(const struct row *r)
 {
 	unsigned int b, i;
 
-	once();
+	r->once();
 	for (b = 0; b < BATCHES; b++) {
 		uint64_t start = clock_ns();
 
-		for (i = 0; i < count; i++)
-			once();
-		samples[b] = (clock_ns() - start) / count;
+		for (i = 0; i < r->count; i++)
+			r->once();
+		samples[b] = (clock_ns() - start) / r->count;
 	}
-	report(name);
 }
 
 static void null_call(void)
@@ -57,6 +63,12 @@ static void on_signal(int sig, struct unix_sigframe *frame)
 static void signal_self(void)
 {
 	kill(getpid(), SIGUSR1);
+}
+
+static void signals(const struct row *r)
+{
+	sigaction(SIGUSR1, on_signal);
+	repeat(r);
 }
 
 static void map_and_unmap(void)
@@ -96,7 +108,7 @@ static void fork_exec_and_exit(void)
 }
 
 /* First touches of fresh pages, upwards (which is a run) or downwards (each alone). */
-static void page_faults(const char *name, bool upwards)
+static void page_faults(bool upwards)
 {
 	unsigned int b, i;
 
@@ -109,7 +121,18 @@ static void page_faults(const char *name, bool upwards)
 		samples[b] = (clock_ns() - start) / PAGES;
 		munmap(p, PAGES * PAGE);
 	}
-	report(name);
+}
+
+static void faults_alone(const struct row *r)
+{
+	(void)r;
+	page_faults(false);
+}
+
+static void faults_in_runs(const struct row *r)
+{
+	(void)r;
+	page_faults(true);
 }
 
 /* The child of a pair of pipes: sends back what it gets, until the other end closes. */
@@ -131,13 +154,14 @@ static int start_echo(int to[2], int from[2])
 }
 
 /* There and back through two pipes is two switches. */
-static void pipe_switch(void)
+static void pipe_switch(const struct row *r)
 {
 	enum { ROUNDS = 200 };
 	int to[2], from[2], pid = start_echo(to, from), status;
 	unsigned int b, i;
 	char c = 0;
 
+	(void)r;
 	close(to[0]);
 	close(from[1]);
 	for (b = 0; b < BATCHES; b++) {
@@ -152,16 +176,16 @@ static void pipe_switch(void)
 	close(to[1]);
 	close(from[0]);
 	waitpid(pid, &status, 0);
-	report("switch through a pipe");
 }
 
 /* With one vCPU every yield is a switch: ours to the other process, and the other's back. */
-static void yield_switch(void)
+static void yield_switch(const struct row *r)
 {
 	enum { ROUNDS = 200 };
 	int pid = fork(), status;
 	unsigned int b, i;
 
+	(void)r;
 	if (pid == 0)
 		for (;;)
 			yield();
@@ -174,23 +198,36 @@ static void yield_switch(void)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	report("switch by yield");
 }
+
+static const struct row rows[] = {
+	{ "null system call", repeat, null_call, 2000 },
+	{ "signal delivery", signals, signal_self, 300 },
+	{ "mmap and munmap", repeat, map_and_unmap, 300 },
+	{ "mmap, touch 16 pages, munmap", repeat, map_touch_and_unmap, 20 },
+	{ "page fault", faults_alone, NULL, 0 },
+	{ "page fault in runs", faults_in_runs, NULL, 0 },
+	{ "switch through a pipe", pipe_switch, NULL, 0 },
+	{ "switch by yield", yield_switch, NULL, 0 },
+	{ "fork and exit", repeat, fork_and_exit, 20 },
+	{ "fork, exec and exit", repeat, fork_exec_and_exit, 20 },
+};
 
 int main(int argc, char **argv)
 {
+	char only[40] = "";
+	unsigned int i;
+
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
-	measure("null system call", 2000, null_call);
-	sigaction(SIGUSR1, on_signal);
-	measure("signal delivery", 300, signal_self);
-	measure("mmap and munmap", 300, map_and_unmap);
-	measure("mmap, touch 16 pages, munmap", 20, map_touch_and_unmap);
-	page_faults("page fault", false);
-	page_faults("page fault in runs", true);
-	pipe_switch();
-	yield_switch();
-	measure("fork and exit", 20, fork_and_exit);
-	measure("fork, exec and exit", 20, fork_exec_and_exit);
+	for (i = 1; i < (unsigned int)argc; i++)
+		pv_snprintf(only + strlen(only), sizeof(only) - strlen(only), "%s%s",
+		            i > 1 ? " " : "", argv[i]);
+	for (i = 0; i < COUNT(rows); i++) {
+		if (strncmp(rows[i].name, only, strlen(only)))
+			continue;
+		rows[i].run(&rows[i]);
+		report(rows[i].name);
+	}
 	return 0;
 }

@@ -92,8 +92,10 @@ static void one_child(char *shared, unsigned int value)
 		kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)
 		broken("a child got lost");
-	if (status != UNIX_STATUS(how == 1 ? 0 : how, how == 1 ? SIGKILL : 0))
+	if (status != UNIX_STATUS(how == 1 ? 0 : how, how == 1 ? SIGKILL : 0)) {
+		dprintf(2, "stress: status 0x%x, kind %d\n", (unsigned int)status, how);
 		broken("a child ended in another way than it should");
+	}
 }
 
 static void one_pipe(uint64_t *bytes)
@@ -116,8 +118,10 @@ static void one_pipe(uint64_t *bytes)
 	while ((n = read(fd[0], buf, sizeof(buf))) > 0)
 		total += n;
 	close(fd[0]);
-	if (waitpid(pid, &status, 0) != pid || status || total != 6000)
+	if (waitpid(pid, &status, 0) != pid || status || total != 6000) {
+		dprintf(2, "stress: status 0x%x, %ld bytes\n", (unsigned int)status, total);
 		broken("a pipe lost something");
+	}
 	*bytes += (uint64_t)total;
 }
 
