@@ -20,8 +20,8 @@
 struct blkback;
 
 struct blkback_options {
-	unsigned max_queues;     /* 0: 4 */
-	unsigned max_ring_order; /* pages of a ring, as a power of two; the default is 4 */
+	unsigned max_queues;     /* 0: 4; at most 16 */
+	unsigned max_ring_order; /* pages of a ring, as a power of two; 0: 4, which is the most */
 	bool removable, cdrom;
 	const char *serial; /* NULL: none; copied */
 };
