@@ -501,11 +501,12 @@ static struct x86_emu begin(struct job *job, uint32_t allow)
 {
 	struct hv_vcpu *v = job->v;
 	bool is_32bit = v->regs.cs == FLAT_RING3_CS32 || v->regs.cs == HOST_CS32;
+	unsigned vendor = hv_cpu_is_amd() ? X86_MODE_AMD : 0; /* far pointers differ */
 
 	return (struct x86_emu){ .regs = &v->regs,
 		                 .ops = &pv_ops,
 		                 .opaque = job,
-		                 .mode = is_32bit ? X86_MODE_32 : X86_MODE_64,
+		                 .mode = (is_32bit ? X86_MODE_32 : X86_MODE_64) | vendor,
 		                 .cpl = 3,
 		                 .flags = v->in_kernel ? X86_EMU_KERNEL : 0,
 		                 .allow = allow };

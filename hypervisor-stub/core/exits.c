@@ -118,11 +118,19 @@ static void exception(struct hv_vcpu *v, const struct hv_exit *exit)
 	hv_traps_exception(v, exit->vector, exit->error_code & 0xffff, 0);
 }
 
+/* `syscall` leaves flat selectors, whatever they were (Xen's lstar_enter and cstar_enter). */
+static void forget_selectors(struct hv_vcpu *v)
+{
+	v->regs.cs = v->regs.cs == FLAT_USER_CS32 ? FLAT_USER_CS32 : FLAT_KERNEL_CS;
+	v->regs.ss = FLAT_KERNEL_SS;
+}
+
 void hv_exit_handle(struct hv_vcpu *v, const struct hv_exit *exit)
 {
 	switch (exit->kind) {
 	case HV_EXIT_HYPERCALL:
 	case HV_EXIT_SYSCALL:
+		forget_selectors(v);
 		if (v->in_kernel)
 			hv_hypercall_dispatch(v);
 		else

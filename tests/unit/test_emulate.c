@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "hypervisor-stub/core/cpu.h"
 #include "hypervisor-stub/core/exits.h"
 #include "hypervisor-stub/core/mmu.h"
 #include "tests/fake/fake_vcpu.h"
@@ -387,6 +388,25 @@ START_TEST(lretq_and_far_jumps_to_the_flat_selectors)
 }
 END_TEST
 
+/* A far pointer with REX.W is 10 bytes long on Intel's processors and 6 on AMD's. */
+START_TEST(far_pointers_are_read_as_this_processor_does)
+{
+	uint8_t *image = fake_ptr(&g, DATA);
+	bool amd = hv_cpu_is_amd();
+	unsigned size = amd ? 4 : 8;
+
+	memset(image, 0, 16);
+	image[1] = 0x66;
+	image[size] = 0x33;
+	image[size + 1] = 0xe0;
+	v->regs.rax = DATA;
+	put_code("\x48\xff\x28", 3); /* rex.w ljmp *(%rax) */
+	fault(GP, 0xe030, 0);
+	ck_assert_uint_eq(v->regs.rip, 0x6600);
+	ck_assert_uint_eq(v->regs.cs, 0xe033);
+}
+END_TEST
+
 START_TEST(data_segments_take_the_flat_selector)
 {
 	v->regs.rax = 0xe02b;
@@ -633,6 +653,7 @@ Suite *emulate_suite(void)
 	tcase_add_test(tc, cli_and_sti_need_iopl_and_do_nothing);
 	tcase_add_test(tc, iretq_to_the_flat_selectors);
 	tcase_add_test(tc, lretq_and_far_jumps_to_the_flat_selectors);
+	tcase_add_test(tc, far_pointers_are_read_as_this_processor_does);
 	tcase_add_test(tc, data_segments_take_the_flat_selector);
 	tcase_add_test(tc, own_descriptors_can_be_loaded);
 	tcase_add_test(tc, the_fixed_machine_to_physical_address_can_be_read);

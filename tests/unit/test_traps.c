@@ -208,6 +208,29 @@ START_TEST(a_system_call_of_user_code_reaches_its_callback)
 }
 END_TEST
 
+START_TEST(a_call_leaves_flat_selectors)
+{
+	struct hv_exit exit = { .kind = HV_EXIT_SYSCALL };
+
+	v->regs.cs = 9 << 3 | 3; /* of the guest's own table */
+	v->regs.rax = __HYPERVISOR_xen_version;
+	hv_exit_handle(v, &exit);
+	ck_assert_uint_eq(v->regs.cs, FLAT_KERNEL_CS);
+	ck_assert_uint_eq(v->regs.ss, FLAT_KERNEL_SS);
+
+	to_user_mode();
+	v->regs.cs = 9 << 3 | 3;
+	hv_exit_handle(v, &exit);
+	ck_assert_uint_eq(word(v->regs.rsp + 24), FLAT_USER_CS64);
+	ck_assert_uint_eq(word(v->regs.rsp + 48), FLAT_USER_SS64);
+
+	to_user_mode();
+	v->regs.cs = FLAT_USER_CS32;
+	hv_exit_handle(v, &exit);
+	ck_assert_uint_eq(word(v->regs.rsp + 24), FLAT_USER_CS32);
+}
+END_TEST
+
 START_TEST(an_nmi_comes_once_and_not_into_its_own_handler)
 {
 	atomic_store(&v->traps.nmi_pending, true);
@@ -680,6 +703,7 @@ Suite *traps_suite(void)
 	tcase_add_test(tc, a_page_fault_tells_where_and_who);
 	tcase_add_test(tc, an_upcall_masks_events_and_comes_only_when_due);
 	tcase_add_test(tc, a_system_call_of_user_code_reaches_its_callback);
+	tcase_add_test(tc, a_call_leaves_flat_selectors);
 	tcase_add_test(tc, an_nmi_comes_once_and_not_into_its_own_handler);
 	tcase_add_test(tc, iret_loads_user_mode);
 	tcase_add_test(tc, iret_to_kernel_mode_stays_there_and_masks);
