@@ -19,7 +19,7 @@
 #include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/core/mmu.h"
 
-#define PORTS_PER_STEP 64 /* Xen makes ports in buckets of this size; beyond them is no port */
+#define PORTS_PER_STEP 32 /* Xen makes ports in buckets of this size; beyond them is no port */
 #define NR_PIRQS       56 /* what a machine with 24 interrupt lines gives a domain */
 #define BITS_PER_WORD  64
 

@@ -73,7 +73,7 @@ static int find_owner(struct hv_domain *caller, const struct gnttab_copy_ptr *p,
 	if (p->domid != DOMID_SELF && !s->by_ref)
 		return GNTST_permission_denied;
 	s->owner = hv_domain_get(caller->machine, dom);
-	return s->owner ? 0 : GNTST_bad_domain;
+	return s->owner ? 0 : hv_gnttab_no_owner(dom);
 }
 
 static int open_side(struct hv_domain *caller, const struct gnttab_copy_ptr *p, struct side *s)

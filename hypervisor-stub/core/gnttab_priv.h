@@ -48,6 +48,15 @@ static inline bool hv_gnttab_is_pinned(const struct hv_gnttab_active *act)
 	return act->readers || act->writers;
 }
 
+/*
+ * The status where an owner that is not there is named. Domain 0 is the hypervisor's own process: it
+ * has a table in which nothing is granted to anybody.
+ */
+static inline int hv_gnttab_no_owner(domid_t dom)
+{
+	return dom == 0 ? GNTST_general_error : GNTST_bad_domain;
+}
+
 /* The row and its record, or false when there is no such row. */
 bool hv_gnttab_row(struct hv_domain *d, grant_ref_t ref, struct grant_entry_v1 **row,
                    struct hv_gnttab_active **act);

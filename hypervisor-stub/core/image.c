@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi/elfnote.h"
 #include "abi/features.h"
 #include "hypervisor-stub/core/image.h"
+#include "hypervisor-stub/core/image_string.h"
 
 #define PAGE_MASK UINT64_C(0xfff)
 /* A file of a few MiB can hold a million notes; nobody needs more than these. */
@@ -24,6 +26,7 @@ struct notes {
 	char loader[32], xen_version[32], bsd_symtab[8];
 	unsigned seen; /* notes of any owner */
 	unsigned xen;  /* notes of ours */
+	bool old;      /* there were none, but the string that came before them */
 };
 
 struct parser {
@@ -299,7 +302,54 @@ static int read_note_area(struct parser *p, uint64_t off, uint64_t len)
 	return 0;
 }
 
-/* Segments of notes, or sections when no segment had a note of ours. */
+/* A pair of the old string, as the note that says the same. */
+static int one_pair(struct parser *p, const struct hv_image_pair *pair)
+{
+	struct hv_elf_note note = { .name = (const uint8_t *)"Xen",
+		                    .name_len = 4,
+		                    .desc = (const uint8_t *)pair->value,
+		                    .desc_len = (uint32_t)strlen(pair->value) };
+	bool is_page = false;
+	int type = hv_image_pair_type(pair, &is_page);
+	uint64_t number;
+
+	if (type < 0)
+		return 0;
+	note.type = (uint32_t)type;
+	if (note_kinds[type].kind == NOTE_NUMBER) {
+		number = strtoull(pair->value, NULL, 0);
+		if (is_page)
+			number = (number << 12) + p->n.number[XEN_ELFNOTE_VIRT_BASE];
+		note.desc = (const uint8_t *)&number;
+		note.desc_len = sizeof(number);
+	} else if (type == XEN_ELFNOTE_BSD_SYMTAB) {
+		note.desc = (const uint8_t *)"yes"; /* here the name alone asks for it */
+		note.desc_len = 3;
+	}
+	return one_note(p, &note);
+}
+
+static int read_old_string(struct parser *p, const Elf64_Shdr *sh)
+{
+	const uint8_t *s = hv_elf_bytes(&p->img->elf, sh->sh_offset, sh->sh_size);
+	struct hv_image_pair pair;
+	size_t pos = 0;
+	int rc = 0;
+
+	if (!s)
+		return REFUSE(p, "is truncated: its section __xen_guest is not in the file; build "
+		                 "or copy it again");
+	p->n.old = true;
+	while (!rc && hv_image_pair_next(s, sh->sh_size, &pos, &pair)) {
+		if (++p->n.seen > MAX_NOTES)
+			return REFUSE(p, "says more than %u things in __xen_guest; build it again",
+			              MAX_NOTES);
+		rc = one_pair(p, &pair);
+	}
+	return rc;
+}
+
+/* Segments of notes, or sections when no segment had a note of ours, or the string before notes. */
 static int read_notes(struct parser *p)
 {
 	Elf64_Phdr ph;
@@ -324,8 +374,7 @@ static int read_notes(struct parser *p)
 	if (p->n.xen)
 		return 0;
 	if (hv_elf_section(&p->img->elf, "__xen_guest", &sh))
-		return REFUSE(p, "has no Xen ELF notes but the older __xen_guest string, which is "
-		                 "not read here; build the kernel with ELF notes");
+		return read_old_string(p, &sh);
 	return REFUSE(p, "has no Xen ELF notes, so it is no PV kernel; link it with the guest "
 	                 "library (docs/porting.md)");
 }
@@ -359,6 +408,9 @@ static int place(struct parser *p)
 	uint64_t offset = p->n.number[XEN_ELFNOTE_PADDR_OFFSET];
 
 	img->virt_base = p->n.number[XEN_ELFNOTE_VIRT_BASE];
+	/* Kernels of the old string have virtual addresses in p_paddr unless they say otherwise. */
+	if (p->n.old && !p->n.has[XEN_ELFNOTE_PADDR_OFFSET])
+		offset = img->virt_base;
 	if (p->n.has[XEN_ELFNOTE_PADDR_OFFSET] && !p->n.has[XEN_ELFNOTE_VIRT_BASE])
 		return REFUSE(p, "has the note PADDR_OFFSET but not VIRT_BASE; add VIRT_BASE");
 	if (img->virt_base & PAGE_MASK)

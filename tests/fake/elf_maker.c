@@ -130,6 +130,10 @@ static void append_sections(struct elf_maker *m, size_t notes_len)
 	sh[4] = (Elf64_Shdr){ .sh_name = 25, .sh_type = SHT_STRTAB, .sh_size = used };
 	sh[4].sh_offset = append(m, strtab, used);
 	sh[5] = (Elf64_Shdr){ .sh_name = sizeof(names) - 1, .sh_type = SHT_PROGBITS };
+	if (m->extra_text) {
+		sh[5].sh_size = strlen(m->extra_text);
+		sh[5].sh_offset = append(m, m->extra_text, sh[5].sh_size);
+	}
 	m->ehdr.e_shnum = m->extra_section ? 6 : 5;
 	m->ehdr.e_shstrndx = 1;
 	m->ehdr.e_shoff = append(m, sh, m->ehdr.e_shnum * sizeof(sh[0]));

@@ -36,7 +36,8 @@ struct elf_maker {
 	struct elf_maker_note note[ELF_MAKER_NOTES];
 	unsigned nr_notes;
 	int notes_in_section;      /* SHT_NOTE instead of PT_NOTE */
-	const char *extra_section; /* an empty section of that name */
+	const char *extra_section; /* a section of that name */
+	const char *extra_text;    /* what it holds, without a closing 0; NULL: nothing */
 	struct {
 		const char *name;
 		uint64_t value, size;

@@ -72,6 +72,45 @@ START_TEST(notes_are_read_from_sections_when_no_segment_has_them)
 }
 END_TEST
 
+/* What Mini-OS says: everything from 0 on, and which page is the hypercall page. */
+START_TEST(the_string_from_before_the_notes_says_the_same)
+{
+	m.nr_notes = 0;
+	m.segment[0].paddr = 0;
+	m.ehdr.e_entry = 0;
+	m.extra_section = "__xen_guest";
+	m.extra_text = "GUEST_OS=Mini-OS,XEN_VER=xen-3.0,VIRT_BASE=0x0,ELF_PADDR_OFFSET=0x0,"
+		       "HYPERCALL_PAGE=0x1,LOADER=generic,PAE=yes,UNKNOWN,FEATURES=a|"
+		       "writable_page_tables";
+	ck_assert_int_eq(parse(), 0);
+	ck_assert_str_eq(img.guest_os, "Mini-OS");
+	ck_assert_uint_eq(img.virt_base, 0);
+	ck_assert_uint_eq(img.kstart, 0);
+	ck_assert_uint_eq(img.entry, 0);
+	ck_assert_uint_eq(img.hypercall_page, 4096);
+	ck_assert_uint_eq(img.features, 1u << XENFEAT_writable_page_tables);
+}
+END_TEST
+
+START_TEST(with_the_old_string_p_paddr_is_virtual)
+{
+	const uint64_t base = 0xffffffff80000000;
+
+	m.nr_notes = 0;
+	m.segment[0].paddr = base + ELF_MAKER_BASE;
+	m.extra_section = "__xen_guest";
+	m.extra_text = "LOADER=generic,XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,"
+		       "VIRT_ENTRY=0xffffffff80100010,HYPERCALL_PAGE=0x101,BSD_SYMTAB";
+	m.symbol[0].name = "one";
+	m.nr_symbols = 1;
+	ck_assert_int_eq(parse(), 0);
+	ck_assert_uint_eq(img.kstart, base + ELF_MAKER_BASE);
+	ck_assert_uint_eq(img.entry, base + ELF_MAKER_BASE + 16);
+	ck_assert_uint_eq(img.hypercall_page, base + ELF_MAKER_BASE + 4096);
+	ck_assert_uint_ne(img.symtab.va, HV_IMAGE_UNSET);
+}
+END_TEST
+
 START_TEST(a_high_image_is_loaded_low)
 {
 	const uint64_t base = 0xffffffff80000000;
@@ -244,10 +283,22 @@ static void no_notes(void)
 {
 	m.nr_notes = 0;
 }
-static void old_string(void)
+static void empty_old_string(void)
 {
 	m.nr_notes = 0;
 	m.extra_section = "__xen_guest";
+}
+static void old_version(void)
+{
+	m.nr_notes = 0;
+	m.extra_section = "__xen_guest";
+	m.extra_text = "LOADER=generic,XEN_VER=xen-2.0";
+}
+static void two_old_bases(void)
+{
+	m.nr_notes = 0;
+	m.extra_section = "__xen_guest";
+	m.extra_text = "LOADER=generic,XEN_VER=xen-3.0,VIRT_BASE=0x1000,VIRT_BASE=0x2000";
 }
 static void other_loader(void)
 {
@@ -349,7 +400,9 @@ static const struct {
 	{ overlapping_upwards, "overlapping segments" },
 	{ unaligned, "begins inside a page" },
 	{ no_notes, "no Xen ELF notes" },
-	{ old_string, "__xen_guest" },
+	{ empty_old_string, "loader ''" },
+	{ old_version, "xen-2.0" },
+	{ two_old_bases, "contradict" },
 	{ other_loader, "loader 'grub?[31m'" },
 	{ pvh_only, "only be entered by PVH" },
 	{ other_version, "xen-2.0" },
@@ -445,6 +498,24 @@ START_TEST(no_single_byte_can_make_the_reader_leave_the_file)
 }
 END_TEST
 
+START_TEST(the_old_string_is_read_within_its_section)
+{
+	static char text[600] = "LOADER=generic,XEN_VER=xen-3.0,";
+
+	m.nr_notes = 0;
+	m.extra_section = "__xen_guest";
+	m.extra_text = text;
+	memset(text + strlen(text), 'A', 300); /* a name without an end */
+	elf_make(&m);
+	ck_assert_int_eq(parse_exact(m.bytes, m.len), 0);
+	memcpy(text + 31, "FEATURES=", 9); /* a value without an end */
+	elf_make(&m);
+	ck_assert_int_eq(parse_exact(m.bytes, m.len), 0);
+	for (size_t len = 0; len < m.len; len += 7)
+		parse_exact(m.bytes, len);
+}
+END_TEST
+
 START_TEST(a_note_that_runs_past_its_area_is_refused)
 {
 	Elf64_Nhdr h;
@@ -492,6 +563,8 @@ Suite *elf_suite(void)
 	tcase_add_checked_fixture(normal, setup, teardown);
 	tcase_add_test(normal, a_plain_image_is_placed_by_physical_address);
 	tcase_add_test(normal, notes_are_read_from_sections_when_no_segment_has_them);
+	tcase_add_test(normal, the_string_from_before_the_notes_says_the_same);
+	tcase_add_test(normal, with_the_old_string_p_paddr_is_virtual);
 	tcase_add_test(normal, a_high_image_is_loaded_low);
 	tcase_add_test(normal, paddr_offset_is_taken_off_the_physical_addresses);
 	tcase_add_test(normal, without_the_note_the_header_has_the_entry_and_it_may_be_0);
@@ -511,6 +584,7 @@ Suite *elf_suite(void)
 	tcase_set_timeout(hostile, 60);
 	tcase_add_test(hostile, a_file_cut_anywhere_is_refused_or_read_within_its_bounds);
 	tcase_add_test(hostile, no_single_byte_can_make_the_reader_leave_the_file);
+	tcase_add_test(hostile, the_old_string_is_read_within_its_section);
 	tcase_add_test(hostile, a_note_that_runs_past_its_area_is_refused);
 	tcase_add_test(hostile, many_headers_of_the_same_notes_do_not_take_for_ever);
 	suite_add_tcase(s, hostile);
