@@ -17,6 +17,7 @@
 #include "abi/xen.h"
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/config.h"
+#include "hypervisor-stub/toolstack/disk_spec.h"
 
 #define MAX_DEPTH   8
 #define MAX_MIB     (UINT64_C(1) << 20)
@@ -38,6 +39,10 @@ struct reader {
 	unsigned line;
 	char *room; /* the next free byte of c->strings */
 	unsigned warnings;
+	/* The strings of the outermost list that was read last. */
+	const char *item[OPTIONS_MAX_DEVICES];
+	unsigned nr_items;
+	bool has_other_items; /* others than strings, or too many */
 	config_warn_fn *warn;
 	void *warn_arg;
 	char *why;
@@ -206,6 +211,14 @@ static int read_number(struct reader *r, struct value *v)
 
 static int read_value(struct reader *r, struct value *v, unsigned depth);
 
+static void keep_item(struct reader *r, const struct value *member)
+{
+	if (member->kind == STRING && r->nr_items < OPTIONS_MAX_DEVICES)
+		r->item[r->nr_items++] = member->text;
+	else
+		r->has_other_items = true;
+}
+
 static int read_list(struct reader *r, unsigned depth)
 {
 	struct value member;
@@ -214,6 +227,10 @@ static int read_list(struct reader *r, unsigned depth)
 	if (depth == MAX_DEPTH)
 		return refuse(r, "lists are nested more than %d deep; nothing needs that",
 		              MAX_DEPTH);
+	if (depth == 0) {
+		r->nr_items = 0;
+		r->has_other_items = false;
+	}
 	r->at++;
 	for (;;) {
 		skip(r, true);
@@ -222,6 +239,8 @@ static int read_list(struct reader *r, unsigned depth)
 		rc = read_value(r, &member, depth + 1);
 		if (rc)
 			return rc;
+		if (depth == 0)
+			keep_item(r, &member);
 		skip(r, true);
 		if (peek(r) == ',')
 			r->at++;
@@ -301,6 +320,24 @@ static int set_name(struct reader *r, const struct key *k, const struct value *v
 	return set_text(r, k, v);
 }
 
+static int set_disks(struct reader *r, const struct key *k, const struct value *v)
+{
+	struct device_texts *disks = guest_member(r, k);
+	struct disk_spec spec;
+	char sentence[512];
+
+	(void)v;
+	if (r->has_other_items)
+		return refuse(r, "%s takes up to %d strings", k->name, OPTIONS_MAX_DEVICES);
+	disks->nr = 0;
+	for (unsigned i = 0; i < r->nr_items; i++) {
+		if (disk_spec_parse(&spec, r->item[i], sentence, sizeof(sentence)))
+			return refuse(r, "%s", sentence);
+		disks->text[disks->nr++] = r->item[i];
+	}
+	return 0;
+}
+
 static int set_type(struct reader *r, const struct key *k, const struct value *v)
 {
 	if (strcmp(v->text, "pv") && strcmp(v->text, "generic") && strcmp(v->text, "linux"))
@@ -375,6 +412,7 @@ static const struct key keys[] = {
 	{ "maxvcpus", NUMBER, 1, HV_MAX_VCPUS, set_unsigned, IN_GUEST(max_vcpus) },
 	{ "cpu_weight", NUMBER, 1, OPTIONS_MAX_WEIGHT, set_unsigned, IN_GUEST(cpu_weight) },
 	{ "cap", NUMBER, 0, OPTIONS_MAX_CAP, set_unsigned, IN_GUEST(cpu_cap) },
+	{ "disk", LIST, 0, 0, set_disks, IN_GUEST(disks) },
 	{ "cmdline", STRING, 0, 0, set_part, IN_READER(cmdline) },
 	{ "root", STRING, 0, 0, set_part, IN_READER(root) },
 	{ "extra", STRING, 0, 0, set_part, IN_READER(extra) },
@@ -415,6 +453,8 @@ static int set_key(struct reader *r, const char *name, size_t name_len, struct v
 		rc = k->kind == NUMBER ? as_number(r, k, v) : 0;
 		if (!rc && k->kind == STRING && v->kind != STRING)
 			rc = refuse(r, "%s takes a string; put it into quotes", k->name);
+		if (!rc && k->kind == LIST && v->kind != LIST)
+			rc = refuse(r, "%s takes a list; put it into brackets", k->name);
 		return rc ? rc : k->set(r, k, v);
 	}
 	warn(r, "'%.*s' means nothing here and is passed over",

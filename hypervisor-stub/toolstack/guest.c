@@ -11,6 +11,7 @@
 
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/core/mmu.h"
+#include "hypervisor-stub/toolstack/disk.h"
 #include "hypervisor-stub/toolstack/guest.h"
 
 #define MAX_KERNEL  (UINT64_C(1) << 30)
@@ -42,6 +43,22 @@ void guest_set_sink(struct guest *g, const struct guest_sink *sink)
 	g->sink = *sink;
 }
 
+/* The devices that the guest has from the start: their storage is opened before anything runs. */
+static int open_devices(struct guest *g, char *why, size_t why_len)
+{
+	const struct device_texts *disks = &g->config->disks;
+	int rc = 0;
+
+	for (unsigned i = 0; i < disks->nr && !rc; i++) {
+		struct disk *disk;
+
+		rc = disk_open(&disk, disks->text[i], &g->devices, why, why_len);
+		if (!rc)
+			devices_add(&g->devices, &disk->dev);
+	}
+	return rc;
+}
+
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
                size_t why_len)
 {
@@ -59,11 +76,16 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 		if (rc)
 			goto drop_kernel;
 	}
+	rc = open_devices(g, why, why_len);
+	if (rc)
+		goto drop_devices;
 	g->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->news_fd >= 0)
 		return 0;
 	rc = hv_why(why, why_len, -errno, "no descriptor is left for %s; allow more (ulimit -n)",
 	            g->name);
+drop_devices:
+	devices_free(&g->devices);
 	file_free(&g->ramdisk);
 drop_kernel:
 	file_free(&g->kernel);
@@ -73,6 +95,7 @@ drop_kernel:
 void guest_unload(struct guest *g)
 {
 	close(g->news_fd);
+	devices_free(&g->devices);
 	file_free(&g->ramdisk);
 	file_free(&g->kernel);
 }
@@ -255,6 +278,56 @@ static int connect_store(struct guest *g)
 	return rc;
 }
 
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static void on_device_closed(void *arg)
+{
+	tell(arg, GUEST_DEVICES);
+}
+
+static int refuse_device(const struct guest *g, const struct device *dev, int rc, char *why,
+                         size_t why_len)
+{
+	return hv_why(why, why_len, rc, "%s: its %s %u cannot be offered: %s; free some memory",
+	              g->name, dev->kind->kind, dev->id, strerror(-rc));
+}
+
+static int connect_devices(struct guest *g, char *why, size_t why_len)
+{
+	struct device *dev;
+	int rc = devices_plug(&g->devices, g->d, g->store, on_device_closed, g, &dev);
+
+	return rc ? refuse_device(g, dev, rc, why, why_len) : 0;
+}
+
+int guest_attach(struct guest *g, struct device *dev, char *why, size_t why_len)
+{
+	int rc = g->d ? device_plug(dev, g->d, g->store, on_device_closed, g) : 0;
+
+	if (rc)
+		return refuse_device(g, dev, rc, why, why_len);
+	devices_add(&g->devices, dev);
+	return 0;
+}
+
+bool guest_sweep(struct guest *g)
+{
+	struct device *dev, *next;
+	bool any = false;
+
+	for (dev = g->devices.first; dev; dev = next) {
+		next = dev->next;
+		if (!dev->is_leaving || !device_is_closed(dev))
+			continue;
+		devices_remove(&g->devices, dev);
+		device_free(dev);
+		any = true;
+	}
+	return any;
+}
+
+/* ---- building ------------------------------------------------------------------------------- */
+
 /* Ports in the order in which Xen's toolstack makes them: xenstore 1, console 2. */
 static int make_ports(struct guest *g)
 {
@@ -289,7 +362,9 @@ static int build(struct guest *g, char *why, size_t why_len)
 		rc = connect_console(g);
 	if (!rc)
 		rc = connect_store(g);
-	return rc ? hv_why(why, why_len, rc, "%s: out of memory", g->name) : 0;
+	if (rc)
+		return hv_why(why, why_len, rc, "%s: out of memory", g->name);
+	return connect_devices(g, why, why_len);
 }
 
 /* A random one, as version 4 of RFC 4122 has it. */
@@ -347,6 +422,9 @@ void guest_destroy(struct guest *g)
 {
 	if (!g->d)
 		return;
+	/* No more requests; then what is under way is waited for, and no page is held any longer. */
+	hv_domain_end(g->d, NULL, SHUTDOWN_poweroff, NULL);
+	devices_unplug(&g->devices);
 	if (g->console_port)
 		hv_evtchn_close_host(g->d, g->console_port);
 	if (g->store_port)

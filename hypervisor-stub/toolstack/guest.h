@@ -14,6 +14,7 @@
 #include "backends/consback.h"
 #include "hypervisor-stub/core/build.h"
 #include "hypervisor-stub/core/xenstore/xenstore.h"
+#include "hypervisor-stub/toolstack/device.h"
 #include "hypervisor-stub/toolstack/file.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/outlet.h"
@@ -22,6 +23,7 @@ enum {
 	GUEST_ENDED = 1,      /* no vCPU runs any more; d->end says why */
 	GUEST_OUTPUT = 2,     /* output waits for a sink that is full */
 	GUEST_INPUT_ROOM = 4, /* the guest took input that had no room before */
+	GUEST_DEVICES = 8,    /* a device that was to leave has closed */
 };
 
 /* Where a console's output goes. */
@@ -45,6 +47,7 @@ struct guest {
 	struct xs_conn *store_conn;
 	evtchn_port_t console_port, store_port;
 	bool holds_pages; /* console and store page stay what they are */
+	struct device_list devices;
 
 	int news_fd;
 	atomic_uint news;        /* GUEST_* */
@@ -65,6 +68,14 @@ int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, c
 int guest_start(struct guest *g);
 /* Ends it when it still runs, and gives everything of guest_build() back. */
 void guest_destroy(struct guest *g);
+
+/*
+ * guest_attach - one more device, at once when there is a domain
+ * Returns 0, or a negative errno with a sentence in why; dev is the caller's then.
+ */
+int guest_attach(struct guest *g, struct device *dev, char *why, size_t why_len);
+/* Frees the devices that were to leave and have closed; whether there were any. */
+bool guest_sweep(struct guest *g);
 
 /* What has happened since the last call: GUEST_*. */
 unsigned guest_news(struct guest *g);

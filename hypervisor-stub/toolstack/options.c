@@ -9,6 +9,7 @@
 
 #include "abi/xen.h"
 #include "hypervisor-stub/core/types.h"
+#include "hypervisor-stub/toolstack/disk_spec.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/verbs.h"
 
@@ -94,6 +95,21 @@ static int set_ramdisk(struct parse *p, const char *text)
 {
 	p->o->guest.ramdisk = text;
 	p->o->given |= GIVEN_RAMDISK;
+	return 0;
+}
+
+static int set_disk(struct parse *p, const char *text)
+{
+	struct device_texts *disks = &p->o->guest.disks;
+	struct disk_spec spec;
+
+	if (disks->nr == OPTIONS_MAX_DEVICES)
+		return refuse(p, "--disk: a guest has %d disks at its start at most",
+		              OPTIONS_MAX_DEVICES);
+	if (disk_spec_parse(&spec, text, p->why, p->why_len))
+		return -EINVAL;
+	disks->text[disks->nr++] = text;
+	p->o->given |= GIVEN_DISK;
 	return 0;
 }
 
@@ -259,6 +275,8 @@ static const struct option_row {
 	{ "--memory", HAS_VALUE, "SIZE", set_memory, "memory of the guest: 64M, 1G (128M)" },
 	{ "--cmdline", HAS_VALUE, "TEXT", set_cmdline, "the kernel's command line" },
 	{ "--ramdisk", HAS_VALUE, "FILE", set_ramdisk, "a file to be loaded behind the kernel" },
+	{ "--disk", HAS_VALUE, "FILE[,...]", set_disk,
+	  "a disk: FILE[,ro][,direct][,serial=TEXT], nbd:ADDRESS; several are xvda, xvdb..." },
 	{ "--vcpus", HAS_VALUE, "N", set_vcpus, "number of virtual processors, 1 to 32 (1)" },
 	{ "--maxvcpus", HAS_VALUE, "N", set_max_vcpus,
 	  "as many can be brought up later (--vcpus)" },

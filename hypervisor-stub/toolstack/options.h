@@ -17,11 +17,19 @@ enum verb { VERB_HELP, VERB_RUN_HELP, VERB_VERSION, VERB_RUN, VERB_ASK };
 #define OPTIONS_MAX_DOMAINS 32
 
 /* As xl: what a name may be made of, so that it can stand in paths and on command lines. */
-#define OPTIONS_NAME_MAX   63
-#define OPTIONS_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+"
+#define OPTIONS_NAME_MAX    63
+#define OPTIONS_NAME_CHARS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+"
 
-#define OPTIONS_MAX_WEIGHT 65535
-#define OPTIONS_MAX_CAP    3200 /* percent: 32 vCPUs */
+#define OPTIONS_MAX_WEIGHT  65535
+#define OPTIONS_MAX_CAP     3200 /* percent: 32 vCPUs */
+
+#define OPTIONS_MAX_DEVICES 64 /* of one kind that a guest has at its start */
+
+/* What was written about devices of one kind, each in a text of its own. */
+struct device_texts {
+	const char *text[OPTIONS_MAX_DEVICES];
+	unsigned nr;
+};
 
 /* What one domain is made of and what becomes of it. Strings belong to whoever filled it. */
 struct guest_config {
@@ -38,6 +46,7 @@ struct guest_config {
 	bool restart_on_reboot, restart_on_poweroff, restart_on_crash;
 	bool has_uuid;
 	uint8_t uuid[16];
+	struct device_texts disks; /* disk_spec.h */
 };
 
 /* Which options of one domain were given: they override what a configuration file says. */
@@ -51,6 +60,7 @@ enum {
 	GIVEN_MAX_VCPUS = 64,
 	GIVEN_CPU_WEIGHT = 128,
 	GIVEN_CPU_CAP = 256,
+	GIVEN_DISK = 512,
 };
 
 /* Host processes of a domain: the engine's least, and what its file of groups has room for. */
@@ -67,8 +77,8 @@ struct options {
 	const char *console;       /* the domain that has the terminal; NULL: not said */
 	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
 	const char *engine;
-	bool spin;          /* the process engine's two options */
-	unsigned processes; /* 0: its default */
+	bool spin;           /* the process engine's two options */
+	unsigned processes;  /* 0: its default */
 	uint64_t timeout_ns; /* 0: none */
 	bool trace, stats;
 	const char *trace_file; /* NULL: standard error */

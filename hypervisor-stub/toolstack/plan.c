@@ -67,6 +67,8 @@ static void override(struct guest_config *g, const struct options *o)
 		g->cpu_weight = by->cpu_weight;
 	if (o->given & GIVEN_CPU_CAP)
 		g->cpu_cap = by->cpu_cap;
+	if (o->given & GIVEN_DISK)
+		g->disks = by->disks;
 }
 
 static int make_guest(struct plan *p, unsigned i, config_warn_fn *warn, void *arg, char *why,
