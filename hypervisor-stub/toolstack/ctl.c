@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hypervisor-stub/core/elf.h"
+#include "hypervisor-stub/toolstack/ctl_disk.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
 
 #define MAX_NUMBER     1000 /* of machines with one name */
@@ -156,7 +157,7 @@ static void on_request(struct peer *p, const char *text, size_t len)
 	unsigned nr = ctl_split(text, len, word);
 
 	p->has_asked = true;
-	if (!nr || p->seat || p->host) {
+	if (!nr || p->seat || p->host || p->timer_fd >= 0) {
 		p->is_last = true;
 		peer_fail(p, nr ? "the request before is not done yet" : "that is no request");
 		return;
@@ -235,6 +236,7 @@ static void begin(struct ctl *c, struct peer *p, int fd)
 	p->fd = fd;
 	p->age = c->ages++;
 	p->out_tail = &p->out;
+	p->timer_fd = -1;
 	pthread_mutex_init(&p->paths.lock, NULL);
 	p->handle = loop_add(&c->m->loop, fd, POLLIN | POLLRDHUP, on_peer, p);
 	HV_ASSERT(p->handle >= 0);
@@ -287,6 +289,15 @@ static void on_over(void *arg, struct seat *s)
 	for (unsigned i = 0; i < CTL_PEERS; i++)
 		if (c->peer[i].fd >= 0)
 			ctl_do_over(&c->peer[i], s);
+}
+
+static void on_left(void *arg, struct seat *s)
+{
+	struct ctl *c = arg;
+
+	for (unsigned i = 0; i < CTL_PEERS; i++)
+		if (c->peer[i].fd >= 0)
+			ctl_disk_left(&c->peer[i], s);
 }
 
 static void on_input_room(void *arg, struct seat *s)
@@ -387,7 +398,7 @@ void ctl_close(struct ctl *c)
 
 void ctl_attach(struct ctl *c, struct machine *m)
 {
-	struct machine_listener l = { NULL, on_over, on_input_room, c };
+	struct machine_listener l = { NULL, on_over, on_input_room, on_left, c };
 
 	c->m = m;
 	c->handle = loop_add(&m->loop, c->fd, POLLIN, on_visitor, c);

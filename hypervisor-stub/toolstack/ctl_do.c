@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/toolstack/ctl_disk.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
 
 #define PIECE 4096u /* of an answer in one message */
 
 /* ---- domains -------------------------------------------------------------------------------- */
 
-static struct seat *need_seat(struct peer *p, const char *domain)
+struct seat *peer_need_seat(struct peer *p, const char *domain)
 {
 	struct seat *s = machine_find(peer_machine(p), domain);
 
@@ -71,7 +72,7 @@ static void do_list(struct peer *p, const char *const *word)
 
 static void do_shutdown(struct peer *p, const char *const *word)
 {
-	struct seat *s = need_seat(p, word[1]);
+	struct seat *s = peer_need_seat(p, word[1]);
 	int rc;
 
 	if (!s)
@@ -88,7 +89,7 @@ static void do_shutdown(struct peer *p, const char *const *word)
 
 static void do_destroy(struct peer *p, const char *const *word)
 {
-	struct seat *s = need_seat(p, word[1]);
+	struct seat *s = peer_need_seat(p, word[1]);
 
 	if (!s)
 		return;
@@ -126,7 +127,7 @@ static int write_availability(struct xs_host *h, struct xs_tx *tx, void *arg)
 
 static void do_vcpu_set(struct peer *p, const char *const *word)
 {
-	struct vcpu_set set = { .s = need_seat(p, word[1]) };
+	struct vcpu_set set = { .s = peer_need_seat(p, word[1]) };
 	unsigned long nr;
 	char *end;
 	int rc;
@@ -152,7 +153,7 @@ static void do_vcpu_set(struct peer *p, const char *const *word)
 
 static void do_console(struct peer *p, const char *const *word)
 {
-	struct seat *s = need_seat(p, word[1]);
+	struct seat *s = peer_need_seat(p, word[1]);
 
 	if (!s)
 		return;
@@ -334,11 +335,20 @@ static const struct {
 	unsigned words; /* itself included */
 	void (*fn)(struct peer *p, const char *const *word);
 } request[] = {
-	{ "list", 1, do_list },         { "console", 2, do_console },
-	{ "shutdown", 2, do_shutdown }, { "destroy", 2, do_destroy },
-	{ "vcpu-set", 3, do_vcpu_set }, { "store-read", 2, do_read },
-	{ "store-write", 3, do_write }, { "store-directory", 2, do_directory },
+	{ "list", 1, do_list },
+	{ "console", 2, do_console },
+	{ "shutdown", 2, do_shutdown },
+	{ "destroy", 2, do_destroy },
+	{ "vcpu-set", 3, do_vcpu_set },
+	{ "store-read", 2, do_read },
+	{ "store-write", 3, do_write },
+	{ "store-directory", 2, do_directory },
 	{ "store-watch", 2, do_watch },
+	{ "block-attach", 4, ctl_disk_attach },
+	{ "block-detach", 4, ctl_disk_detach },
+	{ "block-list", 2, ctl_disk_list },
+	{ "block-resize", 4, ctl_disk_resize },
+	{ "block-restart", 3, ctl_disk_restart },
 };
 
 void ctl_do(struct peer *p, const char *const *word, unsigned nr)
@@ -380,6 +390,7 @@ void ctl_do_stop(struct peer *p)
 	free(p->view);
 	p->view = NULL;
 	p->seat = NULL;
+	ctl_disk_stop(p);
 	/* Its thread has ended when this returns: nobody rings for this peer any more. */
 	if (p->host)
 		xs_host_close(p->host);

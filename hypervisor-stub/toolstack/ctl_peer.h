@@ -44,6 +44,9 @@ struct peer {
 	size_t typed_len;
 	struct xs_host *host; /* watches the store */
 	struct ctl_paths paths;
+	int timer_fd, timer; /* -1; else a device is to leave `leaves` until then */
+	struct seat *leaves;
+	unsigned device;
 };
 
 /* A message to the peer, or in its queue; a peer that has let too much pile up is cut off. */
@@ -54,6 +57,9 @@ void peer_fail(struct peer *p, const char *fmt, ...) __attribute__((format(print
 /* Makes the main thread look after all peers. Any thread. */
 void peer_ring(void *peer);
 struct machine *peer_machine(const struct peer *p);
+
+/* By its name or number; NULL: there is none, and the peer has been told. */
+struct seat *peer_need_seat(struct peer *p, const char *domain);
 
 /* ctl_do.c: a request of nr words. */
 void ctl_do(struct peer *p, const char *const *word, unsigned nr);

@@ -224,14 +224,9 @@ out_store:
 
 void device_leave(struct device *dev)
 {
-	char path[80];
-
 	dev->is_leaving = true;
 	if (!dev->is_plugged)
 		return;
-	/* What tells a front-end that this is for good, as xl does. */
-	snprintf(path, sizeof(path), "%s/online", dev->back);
-	xs_host_write(dev->xs, NULL, path, "0", 1);
 	pthread_mutex_lock(&dev->lock);
 	be_bus_close(&dev->bus);
 	pthread_mutex_unlock(&dev->lock);

@@ -36,7 +36,8 @@ static int open_store(struct disk *disk, char *why, size_t why_len)
 
 	switch (s->format) {
 	case DISK_NBD:
-		return hv_why(why, why_len, -ENOSYS, "disk %s: this version has no NBD client", s->target);
+		return hv_why(why, why_len, -ENOSYS, "disk %s: this version has no NBD client",
+		              s->target);
 	case DISK_MEMORY:
 		return open_memory(disk, why, why_len);
 	default:
@@ -64,7 +65,7 @@ static int choose_number(struct disk *disk, struct device_list *taken, char *why
 	return 0;
 }
 
-int disk_open(struct disk **out, const char *text, struct device_list *taken, char *why,
+int disk_open(struct disk **out, const struct disk_spec *spec, struct device_list *taken, char *why,
               size_t why_len)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
@@ -72,9 +73,8 @@ int disk_open(struct disk **out, const char *text, struct device_list *taken, ch
 
 	if (!disk)
 		return hv_why(why, why_len, -ENOMEM, "memory is short; free some");
-	rc = disk_spec_parse(&disk->spec, text, why, why_len);
-	if (!rc)
-		rc = choose_number(disk, taken, why, why_len);
+	disk->spec = *spec;
+	rc = choose_number(disk, taken, why, why_len);
 	if (!rc)
 		rc = open_store(disk, why, why_len);
 	if (rc) {

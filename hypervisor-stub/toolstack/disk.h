@@ -25,10 +25,11 @@ static inline struct disk *disk_of(struct device *dev)
 
 /*
  * disk_open - opens the storage; the device is on no list and plugged nowhere yet
+ * spec:  copied
  * taken: whose numbers are not to be used again
  * Returns 0, or a negative errno with a sentence in why. Undo: device_free().
  */
-int disk_open(struct disk **out, const char *text, struct device_list *taken, char *why,
+int disk_open(struct disk **out, const struct disk_spec *spec, struct device_list *taken, char *why,
               size_t why_len);
 
 /*

@@ -50,9 +50,12 @@ static int open_devices(struct guest *g, char *why, size_t why_len)
 	int rc = 0;
 
 	for (unsigned i = 0; i < disks->nr && !rc; i++) {
+		struct disk_spec spec;
 		struct disk *disk;
 
-		rc = disk_open(&disk, disks->text[i], &g->devices, why, why_len);
+		rc = disk_spec_parse(&spec, disks->text[i], why, why_len);
+		if (!rc)
+			rc = disk_open(&disk, &spec, &g->devices, why, why_len);
 		if (!rc)
 			devices_add(&g->devices, &disk->dev);
 	}

@@ -79,6 +79,13 @@ static void tell_room(struct seat *s)
 			s->m->listener[i].room(s->m->listener[i].arg, s);
 }
 
+static void tell_left(struct seat *s)
+{
+	for (unsigned i = 0; i < MACHINE_LISTENERS; i++)
+		if (s->m->listener[i].left)
+			s->m->listener[i].left(s->m->listener[i].arg, s);
+}
+
 /* ---- the end of a domain -------------------------------------------------------------------- */
 
 static bool restarts(const struct seat *s)
@@ -184,6 +191,7 @@ static void finish(struct seat *s)
 	tell_ended(s);
 	stats_collect(&m->observe->stats, s->guest.d);
 	guest_destroy(&s->guest);
+	tell_left(s);
 	if (restarts(s) && !restart(s))
 		return;
 	s->is_over = true;
@@ -235,6 +243,8 @@ static void on_news(void *arg, short revents)
 		push_output(s->m);
 	if ((news & GUEST_INPUT_ROOM) && s->guest.d)
 		tell_room(s);
+	if ((news & GUEST_DEVICES) && guest_sweep(&s->guest))
+		tell_left(s);
 }
 
 /* HYPERVISOR_console_io: on the vCPU's thread, which waits for its reader like for a serial line. */
@@ -406,4 +416,16 @@ void machine_destroy(struct machine *m)
 	xs_host_close(m->host);
 	xs_store_destroy(m->store);
 	hv_machine_destroy(m->hv);
+}
+
+void machine_device_stats(struct machine *m, FILE *out)
+{
+	for (unsigned i = 0; i < m->nr; i++) {
+		struct guest *g = &m->seat[i].guest;
+
+		for (struct device *dev = g->devices.first; dev; dev = dev->next)
+			if (dev->kind->stats)
+				dev->kind->stats(dev, g->name, out);
+	}
+	fflush(out);
 }

@@ -37,6 +37,8 @@ struct machine_listener {
 	void (*over)(void *arg, struct seat *s);
 	/* The guest has room for what is typed. */
 	void (*room)(void *arg, struct seat *s);
+	/* Devices that were to leave that domain are gone, or it is. */
+	void (*left)(void *arg, struct seat *s);
 	void *arg;
 };
 
@@ -74,6 +76,8 @@ void machine_close(struct machine *m);
 void machine_listen(struct machine *m, const struct machine_listener *l);
 /* By name or number; NULL when there is none, or no more. */
 struct seat *machine_find(struct machine *m, const char *domain);
+/* --stats: the lines of all devices. */
+void machine_device_stats(struct machine *m, FILE *out);
 /* The worst status of all seats. */
 int machine_status(const struct machine *m);
 

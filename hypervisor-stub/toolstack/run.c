@@ -291,7 +291,7 @@ static void leave_loop(struct run *r)
 
 static int watch(struct run *r)
 {
-	struct machine_listener l = { on_ended, on_over, on_input_room, r };
+	struct machine_listener l = { on_ended, on_over, on_input_room, NULL, r };
 	struct loop *loop = &r->machine.loop;
 
 	r->signal_fd = open_signals(r);
@@ -379,8 +379,10 @@ static int with_files(struct run *r)
 		return STATUS_USAGE;
 	}
 	status = with_machine(r);
-	if (r->observe.does_stats && status != STATUS_USAGE)
+	if (r->observe.does_stats && status != STATUS_USAGE) {
 		stats_print(&r->observe.stats, stderr);
+		machine_device_stats(&r->machine, stderr);
+	}
 	observe_close(&r->observe);
 	machine_close(&r->machine);
 	return status;

@@ -28,6 +28,7 @@ struct call {
 	unsigned nr;
 	const char *machine; /* NULL: not said */
 	uid_t uid;           /* whose machines */
+	bool force;
 };
 
 struct verb_row {
@@ -579,6 +580,88 @@ static int do_xenstore(struct call *c)
 	return fail(STATUS_USAGE, "xenstore: write paravane xenstore %s", c->row->takes);
 }
 
+/* ---- disks ---------------------------------------------------------------------------------- */
+
+/* Asks the machine of the domain c->word[0]. */
+static int ask_domain(struct call *c, const char *const *word, unsigned nr, output_fn *output,
+                      const char **machine)
+{
+	int fd, status;
+
+	*machine = choose_machine(c, c->word[0]);
+	fd = *machine ? reach(c, *machine) : -1;
+	if (fd < 0)
+		return STATUS_USAGE;
+	status = ask(fd, *machine, word, nr, ANSWER_MS, output, NULL);
+	close(fd);
+	return status;
+}
+
+static void print_line(void *arg, const char *text, size_t len)
+{
+	(void)arg;
+	printf("%.*s\n", (int)len, text);
+}
+
+/* The name that the disk has got is printed. */
+static int do_block_attach(struct call *c)
+{
+	char folder[4096];
+	const char *word[] = { "block-attach", c->word[0], c->word[1], folder }, *machine;
+	int status;
+
+	if (!getcwd(folder, sizeof(folder)))
+		return fail(STATUS_USAGE, "this folder has no name: %s; go to another",
+		            strerror(errno));
+	status = ask_domain(c, word, 4, print_line, &machine);
+	return status ? status : written(0);
+}
+
+static int do_block_detach(struct call *c)
+{
+	const char *word[] = { "block-detach", c->word[0], c->word[1], c->force ? "force" : "" };
+	const char *machine;
+
+	return ask_domain(c, word, 4, NULL, &machine);
+}
+
+static int do_block_resize(struct call *c)
+{
+	const char *word[] = { "block-resize", c->word[0], c->word[1],
+		               c->nr > 2 ? c->word[2] : "" };
+	const char *machine;
+
+	return ask_domain(c, word, 4, NULL, &machine);
+}
+
+/* A row of the machine's answer: eight words with tabs between them, the last one the target. */
+static void print_disk(void *arg, const char *text, size_t len)
+{
+	char name[24], state[24], mode[4], kind[16];
+	unsigned vdev, sector;
+	uint64_t bytes;
+	int at = 0;
+
+	(void)arg;
+	(void)len;
+	if (sscanf(text, "%23[^\t]\t%u\t%23[^\t]\t%3[^\t]\t%" SCNu64 "\t%u\t%15[^\t]\t%n", name,
+	           &vdev, state, mode, &bytes, &sector, kind, &at) == 7 &&
+	    at)
+		printf("%-8s %9u  %-10s %-4s %10" PRIu64 " %6u  %-7s %s\n", name, vdev, state, mode,
+		       bytes >> 10, sector, kind, text + at);
+}
+
+static int do_block_list(struct call *c)
+{
+	const char *word[] = { "block-list", c->word[0] }, *machine;
+	int status;
+
+	printf("%-8s %9s  %-10s %-4s %10s %6s  %-7s %s\n", "Vdev", "Number", "State", "Mode", "KiB",
+	       "Sector", "Storage", "Target");
+	status = ask_domain(c, word, 2, print_disk, &machine);
+	return status ? status : written(0);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const struct verb_row rows[] = {
@@ -587,6 +670,14 @@ static const struct verb_row rows[] = {
 	{ "vcpu-set", "DOMAIN N", "ask it to use N of its vCPUs", 2, 2, do_order },
 	{ "shutdown", "DOMAIN", "ask it to shut down", 1, 1, do_order },
 	{ "destroy", "DOMAIN", "end it at once", 1, 1, do_order },
+	{ "block-list", "DOMAIN", "its disks", 1, 1, do_block_list },
+	{ "block-attach", "DOMAIN DISK", "give it another disk, as run --disk has it", 2, 2,
+	  do_block_attach },
+	{ "block-detach", "[--force] DOMAIN DISK", "take a disk away; by force: at once", 2, 2,
+	  do_block_detach },
+	{ "block-resize", "DOMAIN DISK [SIZE]", "a disk has, or shall have, another size", 2, 3,
+	  do_block_resize },
+	{ "block-restart", "DOMAIN DISK", "start a disk's back-end anew", 2, 2, do_order },
 	{ "xenstore", "ls [PATH] | read PATH | write PATH VALUE | watch PATH",
 	  "look at a machine's store, or change it", 1, 3, do_xenstore },
 };
@@ -669,6 +760,9 @@ static int parse(struct call *c, int argc, char *const *argv)
 			if (++i == argc)
 				return fail(STATUS_USAGE, "%s needs a value: -m MACHINE", word);
 			rc = set_machine(c, argv[i]);
+		} else if (is_option && strstr(c->row->takes, "--force") &&
+		           (!strcmp(word, "--force") || !strcmp(word, "-f"))) {
+			c->force = true;
 		} else if (is_option) {
 			rc = fail(STATUS_USAGE, "%s: unknown option '%s'; see paravane %s --help",
 			          c->row->name, word, c->row->name);
