@@ -53,6 +53,11 @@ struct blkstore_ops {
 	uint64_t (*size)(struct blkstore *s);
 	/* Looks at the size anew; 0 or negative errno. */
 	int (*refresh)(struct blkstore *s);
+	/*
+	 * on: requests shall not wait any longer for what may never come (a server that has gone),
+	 * but fail. Off again: as before. Any thread; may be NULL.
+	 */
+	void (*hurry)(struct blkstore *s, bool on);
 	/* Waits for all requests, then frees all. Nobody uses the store any more. */
 	void (*close)(struct blkstore *s);
 };

@@ -36,8 +36,8 @@
 #define RAMFS_MAGIC_NR 0x858458f6
 
 /* A plain write that took longer was one that waited; for so many times as long nobody tries again. */
-#define SLOW_WRITE_NS   UINT64_C(200000)
-#define BACK_OFF_FACTOR 16u
+#define SLOW_WRITE_NS   UINT64_C(1000000)
+#define BACK_OFF_FACTOR 8u
 
 struct file_store {
 	struct blkstore s;
@@ -256,8 +256,8 @@ static int read_now(struct file_store *f, struct blkstore_req *req)
 
 /*
  * A plain write into the page cache. Most are a copy, some wait: for a page to be read, for room in
- * the journal, for others' dirty pages. One that was slow forbids them for sixteen times as long, so
- * that of all time at most a part in seventeen is lost by waiting here.
+ * the journal, for others' dirty pages. One that was slow forbids them for eight times as long, so
+ * that of all time at most a ninth is lost by waiting here.
  */
 static int write_plainly(struct file_store *f, struct blkstore_req *req)
 {
@@ -592,8 +592,11 @@ static int open_aio(struct file_store *f, const struct opening *o)
 		                        .finish = finish,
 		                        .is_special = is_special,
 		                        .arg = f };
-	int rc = blkaio_open_threads(&f->aio, &target);
+	int rc = o->options->no_uring ? -ENOSYS : blkaio_open_uring(&f->aio, &target);
 
+	/* Forbidden, unknown, or short of something: threads can do all of it. */
+	if (rc)
+		rc = blkaio_open_threads(&f->aio, &target);
 	return rc ? refuse(o, rc, "no thread can be made for it: %s; allow more processes",
 	                   strerror(-rc))
 	          : 0;

@@ -251,12 +251,14 @@ void device_unplug(struct device *dev)
 	if (!dev->is_plugged)
 		return;
 	if (dev->kind->hurry)
-		dev->kind->hurry(dev);
+		dev->kind->hurry(dev, true);
 	/* Not with the lock: this waits for a change that is being served. */
 	xs_host_unwatch(dev->watch);
 	pthread_mutex_lock(&dev->lock);
 	be_bus_drop(&dev->bus);
 	pthread_mutex_unlock(&dev->lock);
+	if (dev->kind->hurry)
+		dev->kind->hurry(dev, false);
 	dev->kind->destroy(dev);
 	xs_host_transact(dev->xs, remove_nodes, dev);
 	xs_host_close(dev->xs);

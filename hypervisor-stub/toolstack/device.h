@@ -36,8 +36,8 @@ struct device_kind {
 	void (*destroy)(struct device *dev);
 	/* The toolstack's own nodes, by device_put_back() and device_put_front(). */
 	void (*nodes)(struct device *dev, struct device_nodes *n);
-	/* Requests must not wait any longer for what may never come. May be NULL. */
-	void (*hurry)(struct device *dev);
+	/* From now on, or no longer, requests don't wait for what may never come. May be NULL. */
+	void (*hurry)(struct device *dev, bool on);
 	/* The device is no more. */
 	void (*free)(struct device *dev);
 	/* --stats: its lines. May be NULL. */

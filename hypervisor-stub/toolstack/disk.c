@@ -36,8 +36,7 @@ static int open_store(struct disk *disk, char *why, size_t why_len)
 
 	switch (s->format) {
 	case DISK_NBD:
-		return hv_why(why, why_len, -ENOSYS, "disk %s: this version has no NBD client",
-		              s->target);
+		return blkstore_open_nbd(&disk->store, s->target, s->readonly, why, why_len);
 	case DISK_MEMORY:
 		return open_memory(disk, why, why_len);
 	default:
@@ -171,6 +170,14 @@ static void nodes(struct device *dev, struct device_nodes *n)
 	device_put_front(n, "device-type", "%s", type);
 }
 
+static void hurry(struct device *dev, bool on)
+{
+	struct blkstore *s = disk_of(dev)->store;
+
+	if (s->ops->hurry)
+		s->ops->hurry(s, on);
+}
+
 static void free_disk(struct device *dev)
 {
 	struct disk *disk = disk_of(dev);
@@ -215,6 +222,7 @@ const struct device_kind disk_kind = {
 	.create = create,
 	.destroy = destroy,
 	.nodes = nodes,
+	.hurry = hurry,
 	.free = free_disk,
 	.stats = stats,
 };
