@@ -80,6 +80,7 @@ int disk_open(struct disk **out, const struct disk_spec *spec, struct device_lis
 		free(disk);
 		return rc;
 	}
+	disk->store->readonly |= spec->readonly;
 	if (disk->spec.no_discard)
 		disk->store->can_discard = false;
 	device_init(&disk->dev, &disk_kind, disk->spec.vdev);

@@ -130,7 +130,7 @@ START_TEST(what_means_nothing_here_is_passed_over_with_a_sentence)
 	                       "        [ 1, 'x' ], # a comment\n"
 	                       "      ]\n"
 	                       "on_crash = 'coredump-restart'\n"
-	                       "disk = []\n"),
+	                       "pci = []\n"),
 	                 0);
 	ck_assert_uint_eq(warnings, 3);
 	ck_assert_msg(strstr(warned, "f.cfg:4: 'vif' means nothing here"), "%s", warned);
