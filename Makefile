@@ -180,6 +180,7 @@ help:
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
 #: make bench-micro      the table of micro-benchmarks
+#: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
 #: make install          DESTDIR= PREFIX=/usr/local
 #: make clean            remove O
@@ -251,6 +252,13 @@ $(O)/bench/micro: tests/bench/micro.c
 .PHONY: bench-micro
 bench-micro: all $(O)/bench/micro
 	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
+
+$(O)/bench/blkback: $(O)/host/tests/bench/blkback.c.o $(O)/libfake.a $(O)/libparavane.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+.PHONY: bench-blkback
+bench-blkback: $(O)/bench/blkback
+	$(Q)$(O)/bench/blkback $${TMPDIR:-/dev/shm}/paravane-bench-blkback.$$$$ 51
 
 # ---- tests/hostile: guests that attack, and the machine in which they do -------------------------
 
