@@ -490,8 +490,12 @@ static void drop_stolen(struct hv_domain *d, uint64_t entry, const struct hv_gnt
 		hv_entry_put(d, HV_MFN_NONE, 1, 0, entry, 0);
 }
 
-/* The record whose entry this is becomes `map`, when both map the same frame. */
-static bool own_entry(struct hv_domain *d, struct hv_gnttab_map *map, mfn_t table, unsigned index)
+/*
+ * The record whose entry this is becomes `map`, when both map the same frame. Returns the record that
+ * had it, which may be map itself; NULL: none.
+ */
+static struct hv_gnttab_map *own_entry(struct hv_domain *d, struct hv_gnttab_map *map, mfn_t table,
+                                       unsigned index)
 {
 	struct hv_gnttab_map *other = find_entry(d, table, index);
 	bool had = map->has_entry;
@@ -499,14 +503,14 @@ static bool own_entry(struct hv_domain *d, struct hv_gnttab_map *map, mfn_t tabl
 	unsigned old_index = map->index;
 
 	if (!other || other == map)
-		return other == map;
+		return other;
 	clear_entry(d, other);
 	if (had) {
 		clear_entry(d, map);
 		set_entry(d, other, old_table, old_index);
 	}
 	set_entry(d, map, table, index);
-	return true;
+	return other;
 }
 
 /* Clears (or replaces by `now`) the entry of a host mapping, when it is what the record says. */
@@ -514,6 +518,7 @@ static int clear_host(struct hv_vcpu *v, struct hv_gnttab_map *map, uint64_t add
                       struct hv_gnttab_map *now_foreign)
 {
 	struct hv_domain *d = v->domain;
+	struct hv_gnttab_map *had;
 	unsigned index;
 	uint64_t old;
 	mfn_t table;
@@ -525,9 +530,13 @@ static int clear_host(struct hv_vcpu *v, struct hv_gnttab_map *map, uint64_t add
 	    !(old & PTE_W) != map->readonly)
 		return GNTST_general_error;
 	if (!map->own) {
-		if (!own_entry(d, map, table, index))
+		had = own_entry(d, map, table, index);
+		if (!had)
 			return GNTST_general_error;
 		clear_entry(d, map);
+		/* The entry that comes here was map's own, of the same frame: they change places. */
+		if (now_foreign == map)
+			now_foreign = had;
 	}
 	map->seq = hv_max64(map->seq, hv_entry_write(d, table, 1, index, old, now));
 	if (map->own)

@@ -398,6 +398,34 @@ START_TEST(unmap_and_replace_moves_an_entry)
 }
 END_TEST
 
+/* Two mappings of one frame; one is unmapped where the other is, and its own entry is to come there. */
+START_TEST(a_mapping_is_unmapped_at_its_twins_place_and_replaced_by_itself)
+{
+	struct gnttab_unmap_and_replace op;
+	struct gnttab_map_grant_ref one, two;
+	uint64_t at;
+
+	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
+	one = map_at(world_va(P0), HOST, b->domid, REF);
+	two = map_at(world_va(P1), HOST, b->domid, REF);
+	op = (struct gnttab_unmap_and_replace){ .host_addr = world_va(P1),
+		                                .new_addr = world_va(P0),
+		                                .handle = one.handle };
+	at = world_args(v, 0, &op, sizeof(op));
+	ck_assert_int_eq(
+		world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, at, 1, 0),
+		0);
+	world_read(v, at, &op, sizeof(op));
+	ck_assert_int_eq(op.status, GNTST_okay);
+	/* What is left is the other's, and has a record of its own. */
+	ck_assert_uint_eq(world_check(&w), 0);
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, one.handle), GNTST_bad_handle);
+	ck_assert_int_eq(unmap_at(world_va(P1), 0, two.handle), GNTST_okay);
+	ck_assert_uint_eq(world_frame(b, P0)->type_count, 1);
+	ck_assert_int_eq(e->foreign, 0);
+}
+END_TEST
+
 /* ---- what is refused --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -952,6 +980,7 @@ Suite *gnttab_suite(void)
 	tcase_add_test(normal, an_entry_that_allows_more_or_less_is_not_the_handles);
 	tcase_add_test(normal, a_run_ends_where_the_owner_changes);
 	tcase_add_test(normal, unmap_and_replace_moves_an_entry);
+	tcase_add_test(normal, a_mapping_is_unmapped_at_its_twins_place_and_replaced_by_itself);
 	tcase_add_test(normal, the_mapper_dies_first);
 	tcase_add_test(normal, the_granter_dies_first);
 	tcase_add_test(normal, the_granter_dies_with_a_stale_translation_around);

@@ -40,12 +40,32 @@ static void try_to_write(uint64_t va, const struct gnttab_map_grant_ref *m)
 	uint8_t byte = 0;
 	bool wrote;
 
+	/* A mapping that stood here before may still be cached, as in a TLB: that one allowed it. */
+	pv_mmu_flush_page(va);
 	at_read(va, &byte);
 	wrote = at_write(va, byte);
 	if (wrote && (m->flags & GNTMAP_readonly))
 		at_breach("wrote through a mapping to read");
 	if (wrote && m->dom == at.witness && m->ref != at.write)
 		at_breach("wrote to a page that was granted to read, reference %u", m->ref);
+}
+
+/* An address worth trying, but none of the memory that we run in: to lose that would be suicide. */
+static uint64_t some_place(void)
+{
+	uint64_t va = at_address();
+
+	return va < pv_boot.memory_end ? window + at_below(MAPS) * 4096 + at_below(2) * 8 : va;
+}
+
+/* The same for a page-table entry. */
+static uint64_t some_entry(void)
+{
+	uint64_t mfn = at_frame();
+
+	if (mfn - at.frame0 < pv_boot.memory_end >> PV_PAGE_SHIFT)
+		mfn = at.grant_frame;
+	return mfn << PV_PAGE_SHIFT | at_below(4096);
 }
 
 static void map_some(void)
@@ -62,8 +82,7 @@ static void map_some(void)
 	if (m.flags & GNTMAP_contains_pte)
 		m.host_addr = entry ? pv_mmu_machine_address(entry) : 0;
 	if (at_chance(8))
-		m.host_addr = at_chance(2) ? at_address()
-		                           : at_frame() << PV_PAGE_SHIFT | at_below(4096);
+		m.host_addr = at_chance(2) ? some_place() : some_entry();
 	if (pv_hc_grant_table_op(GNTTABOP_map_grant_ref, &m, 1) || m.status)
 		return;
 	if (!map[i].used) {
@@ -71,7 +90,8 @@ static void map_some(void)
 		map[i].host = m.host_addr;
 		map[i].handle = m.handle;
 	}
-	if (m.host_addr == window + i * 4096)
+	if (m.host_addr == window + i * 4096 && (m.flags & GNTMAP_host_map) &&
+	    !(m.flags & GNTMAP_contains_pte))
 		try_to_write(window + i * 4096, &m);
 }
 
@@ -95,7 +115,7 @@ static void replace_some(void)
 	unsigned int i = (unsigned int)at_below(MAPS);
 	struct gnttab_unmap_and_replace u = { .host_addr = map[i].host,
 		                              .new_addr = at_chance(2) ? (uint64_t)at_scratch + 4096
-		                                                       : at_address(),
+		                                                       : some_place(),
 		                              .handle = map[i].handle };
 
 	pv_hc_grant_table_op(GNTTABOP_unmap_and_replace, &u, 1);
