@@ -191,6 +191,8 @@ START_TEST(even_the_mappers_own_calls_are_refused_there)
 		{ SYS_mmap, 0x410000, 0x1000, 3, 0x11, PE_FD_MEMORY, 0 },
 		{ SYS_munmap, 0, PE_WINDOW, 0, 0, 0, 0 },
 		{ SYS_write, PE_FD_ACK, PE_CTL + CTL_ACK, 8, 0, 0, 0 },
+		{ SYS_mmap, 0x410000, 0x1000, 1, 0x11, PE_FD_FOREIGN, 0 },
+		{ SYS_close, PE_FD_FOREIGN, 0, 0, 0, 0, 0 },
 	};
 	uint64_t gate[32];
 	unsigned n = find_gates(gate, 32);
@@ -406,6 +408,56 @@ START_TEST(a_forged_exit_is_believed_as_far_as_it_is_possible)
 		              e.kind);
 	}
 	check_all_is_well();
+}
+END_TEST
+
+WORLD_BLOB(blob_once, "incq 0x400000\n hlt\n");
+
+/*
+ * A process that its vCPU has left runs on, and writes; then its root goes. When retire() is back,
+ * it must be gone: its frames may be page tables, or lent by another domain and taken back.
+ */
+START_TEST(a_process_that_is_being_ended_writes_nothing_after_retire)
+{
+	mfn_t home = v->root_kernel;
+	unsigned met = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		mfn_t root = world_alloc(w, 1);
+		struct hv_entry_change c = { .root = root };
+		volatile uint64_t *word;
+		uint64_t last;
+
+		w->nr_runs = 4; /* those of home */
+		world_map(w, root, WORLD_CODE, 16, world_find(w, home, WORLD_CODE)->mfn, "x");
+		world_map(w, root, WORLD_DATA, 1, world_find(w, home, WORLD_DATA)->mfn, "w");
+		v->root_kernel = root;
+		w->code_next = WORLD_CODE;
+		world_enter_at(w, 0, PUT(blob_once)); /* a miss later would stop it */
+		run_to_exit();
+		world_enter_at(w, 0, PUT(blob_forge));
+		v->regs.r12 = PE_EXIT_SIGNAL;
+		v->regs.r13 = PE_STATE;
+		v->regs.r14 = PE_CTL + CTL_ANSWERED;
+		run_for_a_while();
+		v->root_kernel = home;
+		world_enter_at(w, 0, PUT(blob_once));
+		run_to_exit();
+		word = (volatile uint64_t *)(void *)world_at(w, home, WORLD_DATA);
+		last = *word;
+		for (unsigned n = 0; n < 20 && *word == last; n++)
+			usleep(100);
+		met += *word != last;
+		pthread_mutex_lock(&w->domain.lock);
+		hv_engine_process.root_gone(&w->domain, root);
+		hv_engine_process.retire(&w->domain,
+		                         hv_engine_process.entry_changed(&w->domain, &c));
+		pthread_mutex_unlock(&w->domain.lock);
+		last = *word;
+		usleep(200);
+		ck_assert_uint_eq(*word, last);
+	}
+	ck_assert_uint_gt(met, 10);
 }
 END_TEST
 
@@ -688,7 +740,7 @@ Suite *engine_isolation_suite(void)
 	tcase_add_loop_test(tc, no_system_call_of_the_guests_own_is_done, 0, ARRAY_LEN(calls));
 	tcase_add_loop_test(tc, the_hosts_probe_calls_do_nothing, 335, 337);
 	tcase_add_loop_test(tc, the_trampolines_own_gates_let_nothing_pass, 0, ARRAY_LEN(calls));
-	tcase_add_loop_test(tc, even_the_mappers_own_calls_are_refused_there, 0, 3);
+	tcase_add_loop_test(tc, even_the_mappers_own_calls_are_refused_there, 0, 5);
 	tcase_add_test(tc, the_host_has_no_other_doors);
 	tcase_add_test(tc, nor_has_its_32_bit_side);
 	tcase_add_loop_test(tc, what_the_hypervisor_tells_cannot_be_written, 0,
@@ -698,6 +750,7 @@ Suite *engine_isolation_suite(void)
 	tcase_add_loop_test(tc, nothing_but_the_trampoline_can_be_executed, 0, ARRAY_LEN(not_code));
 	tcase_add_test(tc, a_guest_process_has_three_descriptors_and_no_page_of_ours);
 	tcase_add_test(tc, a_forged_exit_is_believed_as_far_as_it_is_possible);
+	tcase_add_test(tc, a_process_that_is_being_ended_writes_nothing_after_retire);
 	tcase_add_test(tc, a_forged_signal_frame_is_read_within_the_signal_stack_only);
 	tcase_add_loop_test(tc, garbage_in_the_state_page_harms_its_guest_only, 0, 8);
 	tcase_add_loop_test(tc, a_forged_count_of_orders_never_hides_a_removal, 0, 7);

@@ -10,6 +10,9 @@
  * confirmation to us. It runs no code but the trampoline's and obeys no orders but those in ctl,
  * which the guest cannot write, so this filter is a second wall: all else ends the process.
  *
+ * Both, from the nursery on: an mmap of PE_FD_FOREIGN that the above would allow is asked about
+ * (foreign.c). The kernel takes the strictest answer of all filters, so the vCPU thread cannot ask.
+ *
  * Only registers are examined; nothing that a filter reads can change between check and use.
  */
 #include <linux/audit.h>
@@ -128,6 +131,21 @@ static void finish(struct program *p, uint8_t *to, uint64_t at)
 	memcpy(to + sizeof(prog), p->insn, p->nr * sizeof(p->insn[0]));
 }
 
+unsigned pe_filter_foreign(struct sock_filter *to)
+{
+	const struct sock_filter insn[PE_FOREIGN_INSNS] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PE_FD_FOREIGN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	memcpy(to, insn, sizeof(insn));
+	return PE_FOREIGN_INSNS;
+}
+
 void pe_filter_vcpu(uint8_t *to, uint64_t at)
 {
 	struct program p;
@@ -175,7 +193,15 @@ void pe_filter_mapper(uint8_t *to, uint64_t at)
 	load_arg(&p, 2, false);
 	need_below(&p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
 	need_arg(&p, 3, MAP_SHARED | MAP_FIXED);
-	need_arg(&p, 4, PE_FD_MEMORY);
+	load_arg(&p, 4, true);
+	need(&p, BPF_JEQ, 0);
+	load_arg(&p, 4, false);
+	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, PE_FD_MEMORY, 2, 0); /* over the next two */
+	need(&p, BPF_JEQ, PE_FD_FOREIGN);
+	end_call(&p, head);
+
+	head = on_call(&p, SYS_close);
+	need_arg(&p, 0, PE_FD_FOREIGN);
 	end_call(&p, head);
 
 	/* From 0 even a longer stretch is harmless, up to PE_MAP_END. */

@@ -57,6 +57,8 @@
 #define PE_FD_MEMORY 0
 #define PE_FD_ACK    1
 #define PE_FD_GROUP  2
+/* Where another domain's memory is while the mapper maps of it what we ordered (foreign.c). */
+#define PE_FD_FOREIGN 4
 
 /* ---- const ---------------------------------------------------------------------------------- */
 
@@ -86,7 +88,7 @@
 #define CTL_VERSION       0x048 /* u64: answer to xen_version(XENVER_version); 0: not known */
 #define CTL_INFO          0x050 /* u64: address of vcpu_info in the process; 0: not mapped */
 #define CTL_XMASK         0x058 /* u32, u32: eax and edx of xsave and xrstor */
-#define CTL_ACK           0x060 /* u64: what the mapper writes to PE_FD_ACK: the slot's number */
+#define CTL_ACK           0x060 /* u64: what the mapper writes to PE_FD_ACK: ack_id */
 #define CTL_CS            0x068 /* u32, u32: selectors that an iret in place may name */
 #define CTL_SS            0x06c
 #define CTL_IOPL          0x070 /* u32, u32: flags of such an iret must be so, in these bits */
@@ -124,6 +126,7 @@
 #define PE_OP_MAP      1
 #define PE_OP_UNMAP    2
 #define PE_OP_PEER     3 /* map pages of the file of groups at PE_PEER */
+#define PE_OP_FOREIGN  4 /* map another domain's memory, which we let it have for that call */
 
 #define PE_DO_FP       1 /* load the floating-point state from CTL_FP_ADDR */
 #define PE_DO_BASES    2

@@ -15,6 +15,7 @@
 
 #define MAX_FAILURES  16 /* mappings in a row that the host may refuse */
 #define MAX_STRETCHES 16 /* of PE_MAP_MAX_LEN, to unmap one by one */
+#define OWNER_SHIFT   48 /* an offset within a domain's memory is below 1 << this */
 
 /* The host's limit on mappings in a process, less what the group needs and a split may cost. */
 static size_t max_runs(void)
@@ -155,6 +156,8 @@ void pe_retire(struct hv_domain *d, uint64_t seq)
 		pe_order_ask(p);
 	}
 	pe_order_wait_confirmed(pd);
+	/* Those that are about to be ended are on no list, and may still run what they like. */
+	pe_nursery_wait_ended(pd);
 	pthread_mutex_unlock(&pd->lock);
 }
 
@@ -179,18 +182,31 @@ static bool host_refuses(struct pe_proc *p)
 	return p->failed_in_a_row > MAX_FAILURES;
 }
 
-static int map_run(struct pe_proc *p, uint64_t start, uint64_t end, uint64_t offset, uint32_t prot)
+/*
+ * The run of frames at [start, end) in p, `offset` bytes into its owner's memory. For the tree foreign
+ * memory is memory of other offsets, so that it never seems to go on where another's ends.
+ */
+static int map_run(struct pe_proc *p, const struct hv_domain *owner, uint64_t start, uint64_t end,
+                   uint64_t offset, uint32_t prot)
 {
+	bool own = owner == p->pd->d;
+	uint64_t bias = own ? 0 : (uint64_t)(owner->domid + 1) << OWNER_SHIFT;
+
 	if (host_refuses(p))
 		return -ENOMEM;
 	if (p->maps.count + 2 > max_runs())
 		drop_all(p);
-	if (!pe_maptree_insert(&p->maps, start, end, offset, prot))
+	if (!pe_maptree_insert(&p->maps, start, end, bias + offset, prot))
 		return -ENOMEM;
 	while (start < end) {
 		uint64_t len = end - start > PE_MAP_MAX_LEN ? PE_MAP_MAX_LEN : end - start;
 
-		pe_order_map(p, start, len, offset, prot);
+		struct pe_foreign_map m = { start, len, offset, prot, owner->mem.memfd };
+
+		if (own)
+			pe_order_map(p, start, len, offset, prot);
+		else
+			pe_foreign_map(p, &m);
 		start += len;
 		offset += len;
 	}
@@ -204,6 +220,7 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	uint32_t prot = PROT_READ | (run->writable ? PROT_WRITE : 0) |
 	                (run->executable ? PROT_EXEC : 0);
 	uint64_t skip = 0; /* the head of the run that this host lets nobody map */
+	const struct hv_domain *owner = v->domain;
 	struct pe_proc *p;
 	int rc = 0;
 
@@ -212,15 +229,20 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	if (run->va < pe_lowest_address())
 		skip = pe_lowest_address() - run->va;
 	if (run->va % HV_PAGE_SIZE || run->va >= PE_GUEST_END ||
-	    run->nr > (PE_GUEST_END - run->va) / HV_PAGE_SIZE ||
-	    !in_domain(v->domain, run->mfn, run->nr))
+	    run->nr > (PE_GUEST_END - run->va) / HV_PAGE_SIZE)
 		return -EINVAL;
 	pthread_mutex_lock(&pd->lock);
+	if (!in_domain(owner, run->mfn, 1))
+		owner = pe_foreign_owner(pd, run->mfn);
+	if (!owner || !in_domain(owner, run->mfn, run->nr)) {
+		pthread_mutex_unlock(&pd->lock);
+		return -EINVAL;
+	}
 	p = pv->current;
 	/* A miss under a root that has gone meanwhile needs no mapping any more. */
 	if (p && hv_mfn_same(p->root, run->root) && run->nr)
-		rc = map_run(p, run->va + skip, run->va + run->nr * HV_PAGE_SIZE,
-		             hv_frame_offset(v->domain, run->mfn) + skip, prot);
+		rc = map_run(p, owner, run->va + skip, run->va + run->nr * HV_PAGE_SIZE,
+		             hv_frame_offset(owner, run->mfn) + skip, prot);
 	pthread_mutex_unlock(&pd->lock);
 	return rc;
 }

@@ -8,7 +8,7 @@
  *
  * Everything here is done by the keeper thread, which lives as long as the domain: the kernel sends
  * the parent-death signal when the thread that forked ends, not the process. It keeps some processes
- * ready, kills those that are doomed, and reaps them.
+ * ready, and reaps those that were killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,7 +77,7 @@ static void close_from(unsigned first)
 		close((int)fd);
 }
 
-_Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd)
+_Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd, int sock)
 {
 	const int fds[4] = { [PE_FD_MEMORY] = pd->d->mem.memfd,
 		             [PE_FD_ACK] = pd->ack_write,
@@ -86,6 +87,8 @@ _Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd)
 	void *group = (void *)(uintptr_t)PE_GROUP;
 
 	forget_rseq();
+	if (sock >= 0)
+		pe_foreign_offer(sock);
 	if (!place_fds(fds, m2p_fd >= 0 ? 4 : 3))
 		_exit(1);
 	close_from(m2p_fd >= 0 ? 4 : 3);
@@ -106,19 +109,31 @@ _Noreturn static void become_nursery(struct pe_domain *pd, int m2p_fd)
 static int start_nursery(struct pe_domain *pd)
 {
 	struct hv_frame_pool *pool = &pd->d->machine->pool;
+	int sock[2] = { -1, -1 };
 	sigset_t all, before;
 	long pid;
 
+	/* Without it everything works but the mapping of others' frames. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock))
+		sock[0] = sock[1] = -1;
 	/* No signal of ours may run a handler of ours in there. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Not fork(): nothing of libc's may run, and no SIGCHLD must come when it ends. */
 	pid = syscall(SYS_clone, 0, 0, 0, 0, 0);
 	if (pid == 0)
-		become_nursery(pd, pool->m2p_entries ? pool->m2p_fd : -1);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+		become_nursery(pd, pool->m2p_entries ? pool->m2p_fd : -1, sock[1]);
 	if (pid < 0)
-		return -errno;
+		pid = -errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (sock[0] >= 0) {
+		close(sock[1]);
+		if (pid > 0)
+			pd->listener = pe_foreign_receive(sock[0]);
+		close(sock[0]);
+	}
+	if (pid < 0)
+		return (int)pid;
 	pd->nursery = (pid_t)pid;
 	return 0;
 }
@@ -127,6 +142,15 @@ static void reap(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		continue;
+}
+
+/* Until it is a zombie: then it maps nothing any more. */
+static void wait_for_end(pid_t pid)
+{
+	siginfo_t si;
+
+	while (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | __WALL) && errno == EINTR)
 		continue;
 }
 
@@ -183,7 +207,7 @@ static void write_ctl(struct pe_proc *p)
 {
 	uint64_t mask = pe_xsave_mask();
 
-	pe_store64(p->ctl, CTL_ACK, p->slot);
+	pe_store64(p->ctl, CTL_ACK, p->ack_id);
 	pe_store64(p->ctl, CTL_XMASK, mask);
 	pe_store(p->ctl, CTL_FP_SIZE, pe_xsave_size());
 	pe_store64(p->ctl, CTL_BELL, PE_STATE + OUT_HV);
@@ -202,6 +226,7 @@ static int create(struct pe_domain *pd)
 		return slot;
 	}
 	pd->nr_procs++;
+	p->ack_id = ++pd->births;
 	pthread_mutex_unlock(&pd->lock);
 
 	p->pd = pd;
@@ -236,16 +261,20 @@ static int create(struct pe_domain *pd)
 	return 0;
 }
 
+/* They stay on the list, and their pids theirs, for as long as they may run. Lock: pd, but for the wait. */
 static void end_doomed(struct pe_domain *pd)
 {
 	while (pd->doomed) {
-		struct pe_proc *p = pd->doomed;
+		struct pe_proc *p = pd->doomed, **at;
 
-		pd->doomed = p->next;
 		pthread_mutex_unlock(&pd->lock);
+		wait_for_end(p->pid);
+		pthread_mutex_lock(&pd->lock);
+		for (at = &pd->doomed; *at != p; at = &(*at)->next)
+			continue; /* others may have come before it */
+		*at = p->next;
 		reap(p->pid);
 		pe_maptree_clear(&p->maps);
-		pthread_mutex_lock(&pd->lock);
 		pe_slot_put(pd, p->slot);
 		pd->nr_procs--;
 		free(p);
@@ -284,6 +313,8 @@ static void *keeper_main(void *arg)
 	pthread_mutex_lock(&pd->lock);
 	pd->keeper_tid = (pid_t)syscall(SYS_gettid);
 	pd->nursery_error = start_nursery(pd);
+	pd->nursery_is_up = true;
+	pthread_cond_broadcast(&pd->ready_cond);
 	while (!pd->stopping) {
 		if (pd->doomed) {
 			end_doomed(pd);
@@ -305,8 +336,7 @@ static void *keeper_main(void *arg)
 		struct pe_proc *p = pd->spare;
 
 		pd->spare = p->next;
-		p->next = pd->doomed;
-		pd->doomed = p;
+		pe_nursery_doom(pd, p);
 	}
 	end_doomed(pd);
 	if (!pd->nursery_error)
@@ -351,6 +381,8 @@ void pe_nursery_stop(struct pe_domain *pd)
 	pthread_join(pd->keeper, NULL);
 	close(pd->ack_read);
 	close(pd->ack_write);
+	if (pd->listener >= 0)
+		close(pd->listener);
 }
 
 struct pe_proc *pe_nursery_take(struct pe_domain *pd)
@@ -384,7 +416,17 @@ struct pe_proc *pe_nursery_take(struct pe_domain *pd)
 
 void pe_nursery_doom(struct pe_domain *pd, struct pe_proc *p)
 {
+	/* At once, for somebody may have to wait for its end. */
+	kill(p->pid, SIGKILL);
 	p->next = pd->doomed;
 	pd->doomed = p;
 	pthread_cond_signal(&pd->keeper_cond);
+}
+
+void pe_nursery_wait_ended(struct pe_domain *pd)
+{
+	for (struct pe_proc *p = pd->doomed; p; p = p->next) {
+		if (!p->is_frozen)
+			wait_for_end(p->pid);
+	}
 }

@@ -48,11 +48,16 @@ static struct order *slot_of(struct pe_proc *p, uint32_t number)
 	return &ring[number & (PE_NR_ORDERS - 1)];
 }
 
+void pe_proc_kill(struct pe_proc *p)
+{
+	p->dead = true;
+	kill(p->pid, SIGKILL);
+}
+
 static void kill_silent(struct pe_proc *p)
 {
 	hv_log(p->pd->d, "guest process %d does not carry out orders: ended", (int)p->pid);
-	p->dead = true;
-	kill(p->pid, SIGKILL);
+	pe_proc_kill(p);
 }
 
 /* Orders that the process says it has not carried out yet. */
@@ -113,6 +118,12 @@ void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offse
 	write_order(p, PE_OP_MAP, addr, len, offset, prot);
 }
 
+void pe_order_foreign(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset,
+                      uint32_t prot)
+{
+	write_order(p, PE_OP_FOREIGN, addr, len, offset, prot);
+}
+
 void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer)
 {
 	uint64_t at = PE_FILE_SLOTS + (uint64_t)peer->slot * PE_SLOT_SIZE + PE_SLOT_STATE +
@@ -162,7 +173,12 @@ void pe_order_publish(struct pe_proc *p, uint32_t go)
 
 void pe_order_ask(struct pe_proc *p)
 {
-	if (p->dead || p->removed_at == p->confirmed)
+	if (p->dead) {
+		/* It was killed, which takes a moment, and orders are not even written any more. */
+		p->ack_pending = !pe_has_ended(p->pid);
+		return;
+	}
+	if (p->removed_at == p->confirmed)
 		return;
 	/* The last order may carry the question, unless the mapper can see it already. */
 	if (p->tail == p->published)
@@ -194,10 +210,10 @@ static bool any_pending(struct pe_domain *pd, bool check)
 	return any;
 }
 
-static void take_confirmation(struct pe_domain *pd, uint64_t slot)
+static void take_confirmation(struct pe_domain *pd, uint64_t id)
 {
 	for (struct pe_proc *p = pd->procs; p; p = p->next) {
-		if (p->slot == slot && p->ack_pending) {
+		if (p->ack_id == id && p->ack_pending && !p->dead) {
 			p->ack_pending = false;
 			p->confirmed = p->removed_at;
 		}
@@ -207,16 +223,16 @@ static void take_confirmation(struct pe_domain *pd, uint64_t slot)
 void pe_order_wait_confirmed(struct pe_domain *pd)
 {
 	uint64_t end = 0;
-	uint64_t slots[64];
+	uint64_t ids[64];
 
 	while (any_pending(pd, false)) {
 		struct pollfd pfd = { .fd = pd->ack_read, .events = POLLIN };
 		ssize_t n;
 
 		if (poll(&pfd, 1, 20) > 0) {
-			n = read(pd->ack_read, slots, sizeof(slots));
-			for (ssize_t i = 0; i < n / (ssize_t)sizeof(slots[0]); i++)
-				take_confirmation(pd, slots[i]);
+			n = read(pd->ack_read, ids, sizeof(ids));
+			for (ssize_t i = 0; i < n / (ssize_t)sizeof(ids[0]); i++)
+				take_confirmation(pd, ids[i]);
 			continue;
 		}
 		if (!any_pending(pd, true))

@@ -34,6 +34,7 @@ static int domain_create(struct hv_domain *d)
 		return -ENOMEM;
 	pd->d = d;
 	pd->self = getpid();
+	pd->listener = -1;
 	pthread_mutex_init(&pd->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -188,5 +189,7 @@ const struct hv_engine hv_engine_process = {
 	.sync = pe_sync,
 	.retire = pe_retire,
 	.root_gone = root_gone,
+	.foreign_begin = pe_foreign_begin,
+	.foreign_end = pe_foreign_end,
 	.local_hypercalls = local_hypercalls,
 };

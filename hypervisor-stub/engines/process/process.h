@@ -11,6 +11,7 @@
  *   cache.c      which process runs which root, and which must go
  *   maptree.c    what a process has mapped
  *   orders.c     the queue to a process's mapper
+ *   foreign.c    frames of other domains
  *   mappings.c   fill, the log of removals, sync, retire
  *   run.c        vcpu_run(): from the registers into the guest and back
  *   wait.c       waiting for an exit, kicks and deadlines
@@ -70,6 +71,7 @@ struct pe_proc {
 	uint32_t confirmed;  /* the mapper has confirmed all orders up to this one */
 	uint32_t ack_at;     /* number of the order that asks for a confirmation */
 	bool ack_pending;
+	uint64_t ack_id; /* what its mapper writes as a confirmation; never used again */
 
 	/* mappings.c */
 	struct pe_maptree maps;
@@ -94,6 +96,12 @@ struct pe_removal {
 	uint64_t va, len; /* len 0: everything */
 };
 
+/* A domain whose frames this one may map. */
+struct pe_foreign {
+	const struct hv_domain *owner;
+	unsigned count; /* mappings by grants */
+};
+
 struct pe_domain {
 	struct hv_domain *d;
 	pthread_mutex_t lock;
@@ -112,15 +120,21 @@ struct pe_domain {
 	bool keeper_runs, stopping;
 	pid_t self; /* our own pid, which guest processes compare with their parent's */
 	pid_t nursery;
-	int nursery_error; /* why there is no nursery */
-	unsigned wanted;   /* threads that wait for a process */
+	bool nursery_is_up; /* or will never be: */
+	int nursery_error;  /* why there is no nursery */
+	unsigned wanted;    /* threads that wait for a process */
 	unsigned spare_target;
 	int create_error; /* of the last attempt */
 	unsigned create_attempts;
 	struct pe_proc *spare;
-	struct pe_proc *doomed; /* to be killed and reaped */
+	struct pe_proc *doomed; /* killed, to be reaped */
 	unsigned nr_procs;      /* alive or being made */
 	int ack_read, ack_write;
+	uint64_t births; /* processes made so far */
+
+	/* foreign.c */
+	int listener; /* for mappings to approve; -1: this host has no such thing */
+	struct pe_foreign foreign[HV_MAX_DOMAINS]; /* by domid */
 
 	/* cache.c */
 	struct pe_proc *procs; /* all that have an owner */
@@ -267,6 +281,9 @@ extern const char pe_trampoline[], pe_tramp_hypercall[], pe_tramp_signal[], pe_t
 /* filter.c: both write a struct sock_fprog at `to`, whose address in the process is `at`. */
 void pe_filter_vcpu(uint8_t *to, uint64_t at);
 void pe_filter_mapper(uint8_t *to, uint64_t at);
+struct sock_filter;
+#define PE_FOREIGN_INSNS 6
+unsigned pe_filter_foreign(struct sock_filter *to); /* PE_FOREIGN_INSNS of them; returns how many */
 
 /* nursery.c */
 int pe_nursery_start(struct pe_domain *pd);
@@ -275,6 +292,8 @@ void pe_nursery_stop(struct pe_domain *pd); /* ends every process of the domain 
 struct pe_proc *pe_nursery_take(struct pe_domain *pd);
 /* Ends a process, later. It must not be on any list. Lock: pd */
 void pe_nursery_doom(struct pe_domain *pd, struct pe_proc *p);
+/* Waits until all that were doomed before are gone, but for those that cannot run. Lock: pd */
+void pe_nursery_wait_ended(struct pe_domain *pd);
 
 /* cache.c */
 /* Makes current the process of v's root. 0 or a negative errno. Takes pd->lock. */
@@ -291,6 +310,8 @@ void pe_cache_drop_vcpu(struct pe_vcpu *pv);
 
 /* orders.c; all with pd->lock */
 void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset, uint32_t prot);
+void pe_order_foreign(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset,
+                      uint32_t prot);
 void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer);
 void pe_order_unmap(struct pe_proc *p, uint64_t addr, uint64_t len);
 void pe_order_unmap_all(struct pe_proc *p);
@@ -300,6 +321,22 @@ void pe_order_publish(struct pe_proc *p, uint32_t go);
 void pe_order_ask(struct pe_proc *p);
 /* Waits for all confirmations that were asked for; a process that gives none is ended. */
 void pe_order_wait_confirmed(struct pe_domain *pd);
+void pe_proc_kill(struct pe_proc *p); /* for what no honest process does */
+
+/* foreign.c */
+void pe_foreign_offer(int sock);  /* in the nursery: makes the listener, sends it */
+int pe_foreign_receive(int sock); /* the listener, or -1 */
+int pe_foreign_begin(struct hv_domain *d, struct hv_domain *owner);
+void pe_foreign_end(struct hv_domain *d, struct hv_domain *owner);
+/* Who owns a frame that pd's domain may map, or NULL. Lock: pd */
+const struct hv_domain *pe_foreign_owner(const struct pe_domain *pd, mfn_t mfn);
+struct pe_foreign_map {
+	uint64_t addr, len, offset;
+	uint32_t prot;
+	int memfd; /* the owner's */
+};
+/* Has p map it, and lets it. Lock: pd */
+void pe_foreign_map(struct pe_proc *p, const struct pe_foreign_map *m);
 
 /* mappings.c */
 int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run);

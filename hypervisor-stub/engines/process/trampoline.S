@@ -48,6 +48,7 @@
 #define RSP    0x88
 
 #define NR_WRITE       1
+#define NR_CLOSE       3
 #define NR_MMAP        9
 #define NR_MUNMAP      11
 #define NR_SCHED_YIELD 24
@@ -825,11 +826,22 @@ next_order:
 	cmp	$PE_OP_MAP, %ebx
 	jb	order_done
 	je	0f
-	cmp	$PE_OP_PEER, %ebx
-	jne	1f
+	cmp	$PE_OP_UNMAP, %ebx
+	je	1f
 	mov	$PE_FD_GROUP, %r8d
+	cmp	$PE_OP_PEER, %ebx
+	je	0f
+	mov	$PE_FD_FOREIGN, %r8d
 0:	mov	$NR_MMAP, %eax
 	syscall
+	cmp	$PE_OP_FOREIGN, %ebx
+	jne	6f
+	mov	%rax, %rbp
+	mov	$PE_FD_FOREIGN, %edi
+	mov	$NR_CLOSE, %eax
+	syscall
+	mov	%rbp, %rax
+6:
 	cmp	$MINUS_ERRNO, %rax
 	jbe	order_done
 	/* No memory or too many mappings: give up all of them; the guest will fault again. */

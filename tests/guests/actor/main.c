@@ -17,6 +17,8 @@
  *   ring          stores an impossible index in the console ring and sends the event
  *   reboot, suspend, crash, watchdog   ends in that way
  *   fault         reads where nothing is mapped, with no trap table, three calls deep
+ *   lend=DOM      lends two pages to a domain, borrow=DOM maps what one lends; share.c has these,
+ *                 turns=lender, turns=borrower, giveback=, takeback=, use=
  *   stack         faults with a stack pointer that leads nowhere
  */
 #include "abi/io/console.h"
@@ -27,6 +29,7 @@
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 #include "pvops/xs.h"
+#include "tests/guests/actor/share.h"
 
 #define NOWHERE 0x7654321000ul
 
@@ -36,7 +39,7 @@ static bool never(void *arg)
 	return false;
 }
 
-static void sleep_ms(uint64_t ms)
+void sleep_ms(uint64_t ms)
 {
 	struct pv_waitq q = { { 0 } };
 
@@ -150,14 +153,24 @@ static bool is_asked(void *seen)
 	return asked != *(unsigned int *)seen;
 }
 
+void need_store(const struct pv_boot *boot)
+{
+	static bool is_up;
+
+	if (!is_up && pv_xs_init(boot->start))
+		pv_panic("actor: no store");
+	is_up = true;
+}
+
 static void wait_for_shutdown(const struct pv_boot *boot, bool heeds_it)
 {
 	static struct pv_xs_watch w = { .fn = on_asked };
 	unsigned int seen = 0;
 	char what[64] = "";
 
-	if (pv_xs_init(boot->start) || pv_xs_watch(&w, "control/shutdown"))
-		pv_panic("actor: no store");
+	need_store(boot);
+	if (pv_xs_watch(&w, "control/shutdown"))
+		pv_panic("actor: no watch");
 	pv_log("waiting for a shutdown\n");
 	while (!heeds_it || !what[0]) {
 		pv_wait(&asked_q, is_asked, &seen, 0);
@@ -251,6 +264,13 @@ static void act_plain(const char *word, size_t len, const struct pv_boot *boot)
 		pv_panic("actor: unknown word '%s'", word);
 }
 
+static bool has_value(const char *word, size_t len)
+{
+	const char *equals = strchr(word, '=');
+
+	return equals && (size_t)(equals - word) < len;
+}
+
 static void act(const char *word, size_t len, const struct pv_boot *boot)
 {
 	if (!strncmp(word, "say=", 4)) {
@@ -262,6 +282,8 @@ static void act(const char *word, size_t len, const struct pv_boot *boot)
 		say_emergency(number(word + 10));
 	} else if (!strncmp(word, "sleep=", 6)) {
 		sleep_ms(number(word + 6));
+	} else if (has_value(word, len) && share_act(word, number(strchr(word, '=') + 1), boot)) {
+		return;
 	} else {
 		act_plain(word, len, boot);
 	}
