@@ -72,27 +72,65 @@ static int grow(void)
 	return 0;
 }
 
-int pv_gnttab_grant(domid_t peer, uint64_t frame, enum pv_grant_access access, grant_ref_t *ref)
+int pv_gnttab_take(grant_ref_t *ref)
 {
-	uint16_t flags = GTF_permit_access | (access == PV_GRANT_RO ? GTF_readonly : 0);
+	uint64_t irq = pv_spin_lock_irq(&table_lock);
 	grant_ref_t r;
-	uint64_t irq;
 
-	if ((peer >= DOMID_FIRST_RESERVED && peer != DOMID_SELF) || frame > UINT32_MAX)
-		return -XEN_EINVAL;
-	irq = pv_spin_lock_irq(&table_lock);
 	if (!first_free && grow()) {
 		pv_spin_unlock_irq(&table_lock, irq);
 		return -XEN_ENOSPC;
 	}
 	r = first_free;
 	first_free = table[r].frame;
+	table[r].domid = DOMID_SELF; /* not free */
 	pv_spin_unlock_irq(&table_lock, irq);
+	*ref = r;
+	return 0;
+}
 
-	/* The flags go last, by a release store: with them the entry becomes valid. */
-	table[r].domid = peer;
-	table[r].frame = (uint32_t)frame;
-	pv_store_release(&table[r].flags, flags);
+/* The flags go last, by a release store: with them the entry becomes valid. */
+void pv_gnttab_set(grant_ref_t ref, domid_t peer, uint64_t frame, enum pv_grant_access access)
+{
+	table[ref].domid = peer;
+	table[ref].frame = (uint32_t)frame;
+	pv_store_release(&table[ref].flags,
+	                 GTF_permit_access | (access == PV_GRANT_RO ? GTF_readonly : 0));
+}
+
+/*
+ * The flags are the hypervisor's too: it sets GTF_reading and GTF_writing, by compare-and-exchange
+ * on the same word. So taking the grant back is one such exchange, tried again when it fails.
+ */
+bool pv_gnttab_clear(grant_ref_t ref)
+{
+	uint16_t flags = pv_load(&table[ref].flags);
+
+	do {
+		if (flags & (GTF_reading | GTF_writing))
+			return false;
+	} while (!__atomic_compare_exchange_n(&table[ref].flags, &flags, GTF_invalid, false,
+	                                      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	return true;
+}
+
+void pv_gnttab_give(grant_ref_t ref)
+{
+	uint64_t irq = pv_spin_lock_irq(&table_lock);
+
+	put_free(ref);
+	pv_spin_unlock_irq(&table_lock, irq);
+}
+
+int pv_gnttab_grant(domid_t peer, uint64_t frame, enum pv_grant_access access, grant_ref_t *ref)
+{
+	grant_ref_t r;
+
+	if ((peer >= DOMID_FIRST_RESERVED && peer != DOMID_SELF) || frame > UINT32_MAX)
+		return -XEN_EINVAL;
+	if (pv_gnttab_take(&r))
+		return -XEN_ENOSPC;
+	pv_gnttab_set(r, peer, frame, access);
 	*ref = r;
 	return 0;
 }
@@ -103,26 +141,13 @@ static bool is_granted(grant_ref_t ref)
 	       table[ref].domid != FREE_MARK;
 }
 
-/*
- * The flags are the hypervisor's too: it sets GTF_reading and GTF_writing, by compare-and-exchange
- * on the same word. So taking the grant back is one such exchange, tried again when it fails.
- */
 int pv_gnttab_revoke(grant_ref_t ref)
 {
-	uint16_t flags;
-	uint64_t irq;
-
 	if (!is_granted(ref))
 		return -XEN_EINVAL;
-	flags = pv_load(&table[ref].flags);
-	do {
-		if (flags & (GTF_reading | GTF_writing))
-			return -XEN_EBUSY;
-	} while (!__atomic_compare_exchange_n(&table[ref].flags, &flags, GTF_invalid, false,
-	                                      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-	irq = pv_spin_lock_irq(&table_lock);
-	put_free(ref);
-	pv_spin_unlock_irq(&table_lock, irq);
+	if (!pv_gnttab_clear(ref))
+		return -XEN_EBUSY;
+	pv_gnttab_give(ref);
 	return 0;
 }
 

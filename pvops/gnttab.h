@@ -40,6 +40,21 @@ int pv_gnttab_revoke(grant_ref_t ref);
 /* Has the peer mapped the frame, or is it copying right now? */
 bool pv_gnttab_in_use(grant_ref_t ref);
 
+/*
+ * For a driver that grants and takes back in its innermost loop: references of its own, which it
+ * keeps while they grant nothing, so that neither step takes a lock.
+ *
+ * take:  a reference that grants nothing; 0 or -XEN_ENOSPC. Undo: give().
+ * set:   it grants a frame now. peer and frame are the caller's to check, as above.
+ * clear: it grants nothing any more; false when the peer still uses it, and nothing has changed.
+ * give:  back to all; it grants nothing.
+ * Context: any. Each reference is in the hands of one caller at a time.
+ */
+int pv_gnttab_take(grant_ref_t *ref);
+void pv_gnttab_set(grant_ref_t ref, domid_t peer, uint64_t frame, enum pv_grant_access access);
+bool pv_gnttab_clear(grant_ref_t ref);
+void pv_gnttab_give(grant_ref_t ref);
+
 /* A peer's frame in our window. */
 struct pv_gnttab_mapping {
 	void *va;

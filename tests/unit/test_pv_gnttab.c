@@ -151,6 +151,33 @@ START_TEST(table_grows_to_its_end_and_no_further)
 }
 END_TEST
 
+START_TEST(a_reference_of_ones_own_grants_again_and_again)
+{
+	grant_ref_t ref, other;
+	unsigned int i;
+
+	ck_assert_int_eq(pv_gnttab_take(&ref), 0);
+	ck_assert_uint_eq(table[ref].flags, GTF_invalid);
+	for (i = 0; i < 3; i++) {
+		pv_gnttab_set(ref, 5, 0x100 + i, i & 1 ? PV_GRANT_RO : PV_GRANT_RW);
+		ck_assert_uint_eq(table[ref].domid, 5);
+		ck_assert_uint_eq(table[ref].frame, 0x100 + i);
+		ck_assert_uint_eq(table[ref].flags,
+		                  GTF_permit_access | (i & 1 ? GTF_readonly : 0));
+		table[ref].flags |= GTF_reading;
+		ck_assert(!pv_gnttab_clear(ref));
+		table[ref].flags &= (uint16_t)~GTF_reading;
+		ck_assert(pv_gnttab_clear(ref));
+		ck_assert_uint_eq(table[ref].flags, GTF_invalid);
+		ck_assert_int_eq(pv_gnttab_grant(1, 1, PV_GRANT_RW, &other), 0);
+		ck_assert_uint_ne(other, ref);
+	}
+	pv_gnttab_give(ref);
+	ck_assert_int_eq(pv_gnttab_take(&other), 0);
+	ck_assert_uint_eq(other, ref);
+}
+END_TEST
+
 START_TEST(grant_in_use_stays)
 {
 	static const uint16_t uses[] = { GTF_reading, GTF_writing, GTF_reading | GTF_writing };
@@ -202,6 +229,7 @@ Suite *pv_gnttab_suite(void)
 	tcase_add_test(tc, grant_fills_a_row);
 	tcase_add_test(tc, revoked_reference_comes_back);
 	tcase_add_test(tc, no_reference_is_in_two_hands);
+	tcase_add_test(tc, a_reference_of_ones_own_grants_again_and_again);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("limits");
 	tcase_add_checked_fixture(tc, setup, NULL);
