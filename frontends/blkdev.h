@@ -18,12 +18,13 @@
 
 #include "pvops/pvguest.h"
 
-#define BLKDEV_NAME 16
+#define BLKDEV_NAME   16
+#define BLKDEV_SECTOR 512u
 
 enum blkdev_op { BLKDEV_READ, BLKDEV_WRITE, BLKDEV_FLUSH, BLKDEV_DISCARD };
 
-/* A piece of memory: in the identity map, first byte and length multiples of the sector. It may
- * cross pages. */
+/* A piece of memory: in the identity map, first byte and length multiples of the device's sector.
+ * It may cross pages. */
 struct blkdev_seg {
 	void *va;
 	uint32_t len;
@@ -35,27 +36,44 @@ struct blkdev_req {
 	uint64_t nr_sectors; /* the sum of segs for READ and WRITE */
 	struct blkdev_seg *segs;
 	unsigned nr_segs;
-	/* Completion: result is 0 or -XEN_E*. done may be NULL: then blkdev_poll() finds it. Called
-	 * from the event handler or from blkdev_poll(), events masked; may submit. */
+	/*
+	 * Completion: result is 0 or -XEN_E*. done is called from the event handler, blkdev_kick() or
+	 * blkdev_poll(), events masked; it may submit. NULL: somebody polls or waits; while no
+	 * request with a call-back is under way the other side need not send events.
+	 */
 	void (*done)(struct blkdev_req *req);
-	void *arg;  /* the caller's */
-	int result; /* valid when finished */
-	bool finished;
-	void *link[4]; /* the device's own while it has the request */
+	void *arg;     /* the caller's */
+	int result;    /* valid when finished */
+	bool finished; /* without done: the request is the caller's again as soon as this is true */
+	struct {       /* the device's own while it has the request */
+		struct blkdev_req *next, *prev;
+		uint64_t sent; /* sectors; the next to be sent lie at segs[seg], offset */
+		uint32_t seg, offset;
+		uint32_t parts; /* sent and not answered */
+		int error;
+	} dev;
 };
 
 struct blkdev_geometry {
 	uint64_t sectors;         /* of 512 bytes */
-	uint32_t sector_size;     /* bytes: 512 or 4096: unit of addresses and lengths */
+	uint32_t sector_size;     /* bytes: unit of addresses and lengths */
 	uint32_t physical_sector; /* bytes */
-	uint32_t max_bytes;       /* of one request; larger ones are split by the device */
-	uint32_t queue_depth;     /* requests of one page that fit at once */
-	bool readonly, removable, can_flush, can_barrier, can_discard;
+	uint32_t max_bytes;       /* sent as one; larger requests are split by the device */
+	uint32_t queue_depth;     /* requests of one page that are under way at once; others wait */
+	bool readonly, removable, cdrom;
+	bool can_flush; /* false: what was answered is as durable as it gets */
+	bool can_discard;
 	uint32_t discard_granularity; /* bytes */
 };
 
 struct blkdev_stats {
-	uint64_t requests, notifications, events, polls, replayed, reconnects;
+	uint64_t requests;      /* taken */
+	uint64_t parts;         /* ring entries that they were sent as */
+	uint64_t notifications; /* sent: hypercalls */
+	uint64_t events;        /* received */
+	uint64_t sleeps;        /* of blkdev_wait(), after polling in vain */
+	uint64_t replayed;      /* requests sent again after a reconnection */
+	uint64_t reconnects;
 };
 
 struct blkdev;
@@ -64,6 +82,8 @@ struct blkdev_ops {
 	int (*submit)(struct blkdev *dev, struct blkdev_req *req);
 	void (*kick)(struct blkdev *dev);
 	unsigned (*poll)(struct blkdev *dev);
+	int (*wait)(struct blkdev *dev, struct blkdev_req *req);
+	void (*service)(struct blkdev *dev);
 	void (*geometry)(struct blkdev *dev, struct blkdev_geometry *g);
 	void (*stats)(struct blkdev *dev, struct blkdev_stats *s);
 	void (*close)(struct blkdev *dev);
@@ -73,18 +93,25 @@ struct blkdev_ops {
 struct blkdev {
 	const struct blkdev_ops *ops;
 	char name[BLKDEV_NAME]; /* "xvda" */
-	/* May be set after opening: the size has changed, or the device is going. Event handler. */
+	/*
+	 * May be set after opening. attention: something about the device has changed that takes
+	 * waiting to deal with; event handler; have a thread call blkdev_service(). changed: called
+	 * by blkdev_service(): another size, or the device has gone (blkdev_is_gone()).
+	 */
+	void (*attention)(struct blkdev *dev, void *arg);
 	void (*changed)(struct blkdev *dev, void *arg);
 	void *arg;
+	bool gone; /* nothing but blkdev_close() makes sense any more */
 };
 
 /*
  * blkdev_submit - hand a request to the device
  *
- * req: stays the device's until it is finished; op to arg filled in, result and finished untouched
+ * req: stays the device's until it is finished; op to arg filled in. What has no room under way
+ *      waits, so there is no limit
  * The other side may not be told before blkdev_kick(): so that a batch costs one notification.
- * Returns 0; -XEN_EAGAIN when no room is left (try again after a completion); -XEN_EINVAL for a
- * request that makes no sense, -XEN_EROFS, -XEN_EOPNOTSUPP, -XEN_ENODEV. Context: any.
+ * Returns 0; -XEN_EINVAL for a request that makes no sense (nothing in it, beyond the end, not
+ * aligned), -XEN_EROFS, -XEN_EOPNOTSUPP, -XEN_ENODEV. Context: any.
  */
 static inline int blkdev_submit(struct blkdev *dev, struct blkdev_req *req)
 {
@@ -103,35 +130,78 @@ static inline unsigned blkdev_poll(struct blkdev *dev)
 	return dev->ops->poll(dev);
 }
 
+/*
+ * Deals with what has changed at the other end: a new size, a restart, the end. The synchronous
+ * calls do it, too, so that a kernel that uses nothing else never needs to. Context: may wait.
+ */
+static inline void blkdev_service(struct blkdev *dev)
+{
+	dev->ops->service(dev);
+}
+
+static inline bool blkdev_is_gone(const struct blkdev *dev)
+{
+	return __atomic_load_n(&dev->gone, __ATOMIC_ACQUIRE);
+}
+
 static inline void blkdev_get_geometry(struct blkdev *dev, struct blkdev_geometry *g)
 {
 	dev->ops->geometry(dev, g);
 }
 
-/* Ends the use of the device: waits for what is under way, closes, takes its grants back. */
+static inline void blkdev_get_stats(struct blkdev *dev, struct blkdev_stats *s)
+{
+	dev->ops->stats(dev, s);
+}
+
+/*
+ * Ends the use of the device: waits for what is under way, closes, takes its grants back. Nobody
+ * uses dev any more. Context: may wait.
+ */
 static inline void blkdev_close(struct blkdev *dev)
 {
 	dev->ops->close(dev);
 }
 
 /*
- * The synchronous ones: submit, kick, poll for a short while that adapts to the device, then wait.
+ * The synchronous ones: submit, kick, poll for a short while that adapts to the device, then sleep.
  * va: as blkdev_seg. Return 0 or -XEN_E*. Context: may wait.
  */
 int blkdev_read(struct blkdev *dev, uint64_t sector, void *va, size_t len);
 int blkdev_write(struct blkdev *dev, uint64_t sector, const void *va, size_t len);
 int blkdev_flush(struct blkdev *dev);
 int blkdev_discard(struct blkdev *dev, uint64_t sector, uint64_t nr_sectors);
-/* Until req is finished. */
-int blkdev_wait(struct blkdev *dev, struct blkdev_req *req);
 
-/*
- * The disks of the paravirtual machine (blkfront.c).
- *
- * blkfront_each: calls fn with the store's name ("device/vbd/51712") and number of each.
- * blkfront_open: connects; -XEN_ENODEV, -XEN_ETIMEDOUT, or what the store or the tables answered.
- */
+/* Until req, which was submitted and has no call-back, is finished; its result. */
+static inline int blkdev_wait(struct blkdev *dev, struct blkdev_req *req)
+{
+	return dev->ops->wait(dev, req);
+}
+
+/* ---- the disks of the paravirtual machine (blkfront.c, blkfront_xs.c) ---- */
+
+/* What a kernel may ask for; 0 or NULL is the default. What the other side does not offer is less. */
+struct blkfront_options {
+	unsigned max_queues;     /* one per vCPU; at most 8 */
+	unsigned max_ring_order; /* pages of a ring, as a power of two: 2; at most 4 */
+	unsigned max_segments;   /* pages of a ring entry: 256, which is the most */
+	/*
+	 * Grants that stay, at the price of a copy of all data; only where the other side keeps them
+	 * mapped. For back-ends whose mapping is dear: Linux's on Xen, which pays two hypercalls and
+	 * a flush of all processors for each page. Ours maps for less than a copy costs.
+	 */
+	bool persistent;
+};
+
+/* Calls fn with the store's name ("device/vbd/51712") and number of each; an error of its ends it. */
 int blkfront_each(int (*fn)(const char *node, unsigned vdev, void *arg), void *arg);
-int blkfront_open(const char *node, struct blkdev **dev);
+/*
+ * Connects. options: NULL for the defaults. Returns 0; -XEN_ENODEV when nobody answers or the other
+ * end goes, -XEN_ETIMEDOUT, -XEN_ENOMEM, or what the store or the tables answered; why is in the
+ * store, too. Undo: blkdev_close(). Context: may wait.
+ */
+int blkfront_open(const char *node, const struct blkfront_options *options, struct blkdev **dev);
+/* The name of a virtual device number: 51712 is "xvda", 51713 "xvda1". */
+void blkfront_name(unsigned vdev, char name[BLKDEV_NAME]);
 
 #endif /* FRONTENDS_BLKDEV_H */

@@ -45,8 +45,11 @@ static struct {
 	struct xs_conn *conn;
 	void (*server)(void);  /* instead of the real one; or NULL */
 	void (*at_wait)(void); /* called when somebody begins to wait; or NULL */
+	void (*tick)(void);    /* and again and again while they do; or NULL */
+	/* What is not an event to the server; or NULL. */
+	long (*hypercall)(unsigned int nr, const unsigned long args[6]);
 	bool real_clock;
-	uint64_t now_ns;
+	uint64_t now_ns, look_ns; /* look_ns: that a look at the clock takes */
 	bool pending;
 	pthread_mutex_t upcall;
 	struct pv_cpu cpu;
@@ -104,6 +107,9 @@ long pv_test_hypercall(unsigned int nr, const unsigned long args[6])
 {
 	const struct evtchn_send *send = (const void *)args[1];
 
+	if (world.hypercall &&
+	    (nr != __HYPERVISOR_event_channel_op || args[0] != EVTCHNOP_send || send->port != PORT))
+		return world.hypercall(nr, args);
 	ck_assert_uint_eq(nr, __HYPERVISOR_event_channel_op);
 	ck_assert_uint_eq(args[0], EVTCHNOP_send);
 	ck_assert_uint_eq(send->port, PORT);
@@ -141,12 +147,12 @@ static uint64_t now_ns(void)
 	struct timespec t;
 
 	if (!world.real_clock)
-		return world.now_ns;
+		return world.now_ns += world.look_ns;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Time passes by waiting only, a millisecond at a time, unless the test wants real time. */
+/* Time passes by waiting, a millisecond at a time (and by looks at the clock, of look_ns), unless the test wants real time. */
 static bool hook_wait(struct pv_waitq *q, bool (*ready)(void *arg), void *arg, uint64_t deadline_ns)
 {
 	(void)q;
@@ -154,6 +160,8 @@ static bool hook_wait(struct pv_waitq *q, bool (*ready)(void *arg), void *arg, u
 		world.at_wait();
 	for (;;) {
 		upcall();
+		if (world.tick)
+			world.tick();
 		if (ready(arg))
 			return true;
 		if (deadline_ns && now_ns() >= deadline_ns)
@@ -175,7 +183,12 @@ static void hook_log(const char *text, size_t len)
 	(void)len;
 }
 
-const struct pv_hooks pv_hooks = { .wait = hook_wait, .wake = hook_wake, .log = hook_log };
+#ifndef WORLD_PAGES /* a test that needs pages says where they come from */
+#define WORLD_PAGES NULL, NULL
+#endif
+
+const struct pv_hooks pv_hooks = { WORLD_PAGES, .wait = hook_wait, .wake = hook_wake,
+	                           .log = hook_log };
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
