@@ -176,6 +176,7 @@ help:
 #: make check-san        unit tests and fuzz replay under AddressSanitizer and UndefinedBehaviorSanitizer
 #: make check-container  demo and guest tests without capabilities under a container's seccomp profile
 #: make check-xen        hello, selftest and the unix guest on real Xen in an emulator, beside ours
+#: make check-linux      Debian's kernel package as a guest (needs /dev/kvm); FULL=1 every installed one
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
@@ -198,6 +199,11 @@ check: all units
 
 check-guest: all hostile-bins
 	$(Q)tests/check.sh -t 240 guest $(INTEGRATION)
+
+# Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
+.PHONY: check-linux
+check-linux: all
+	$(Q)tests/check.sh -t 280 linux tests/linux/test_boot.sh
 
 # ---- fuzzing: targets are plain functions ----------------------------------------------------
 

@@ -258,9 +258,8 @@ static void mask_events(struct hv_domain *d)
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 /* Whether the engine can use the addresses of the initial mapping that the image needs. */
-static int ask_engine(struct builder *b)
+static int ask_engine(struct builder *b, const struct hv_engine *e)
 {
-	const struct hv_engine *e = b->d->machine->engine;
 	int rc = e->check_range(b->img.kstart, b->l.virt_end, b->why, b->why_len);
 
 	if (!rc && b->l.p2m_apart)
@@ -278,7 +277,7 @@ static int plan(struct builder *b)
 		rc = hv_layout_plan(&b->l, &b->img, b->nr_pages, rq->ramdisk_len, b->why,
 		                    b->why_len);
 	if (!rc)
-		rc = ask_engine(b);
+		rc = ask_engine(b, b->d->machine->engine);
 	return rc;
 }
 
@@ -330,6 +329,26 @@ int hv_build_pv(struct hv_domain *d, const struct hv_build_request *rq, struct h
 		d->vcpu[0]->is_initialised = true;
 	}
 	hv_domain_unlock(d);
+	if (rc)
+		hv_why(why, why_len, rc, "%s %s", rq->kernel_name, fact);
+	free(b);
+	return rc;
+}
+
+int hv_build_fits(const struct hv_engine *e, const struct hv_build_request *rq, uint64_t nr_pages,
+                  char *why, size_t why_len)
+{
+	struct builder *b = calloc(1, sizeof(*b));
+	char fact[512] = "";
+	int rc = 0;
+
+	if (!b)
+		return hv_why(why, why_len, -ENOMEM, "%s: out of memory", rq->kernel_name);
+	b->why = fact;
+	b->why_len = sizeof(fact);
+	if (!hv_image_parse(&b->img, rq->kernel, rq->kernel_len, fact, sizeof(fact)) &&
+	    !hv_layout_plan(&b->l, &b->img, nr_pages, rq->ramdisk_len, fact, sizeof(fact)))
+		rc = ask_engine(b, e);
 	if (rc)
 		hv_why(why, why_len, rc, "%s %s", rq->kernel_name, fact);
 	free(b);

@@ -29,4 +29,12 @@ struct hv_built {
 int hv_build_pv(struct hv_domain *d, const struct hv_build_request *rq, struct hv_built *out,
                 char *why, size_t why_len);
 
+/*
+ * Whether an engine has the addresses that an image needs in a domain of nr_pages pages. An image that
+ * no engine could run, for its own sake or the domain's size, counts as one that fits: hv_build_pv()
+ * finds the words for it. 0, or negative errno with one sentence in why.
+ */
+int hv_build_fits(const struct hv_engine *e, const struct hv_build_request *rq, uint64_t nr_pages,
+                  char *why, size_t why_len);
+
 #endif

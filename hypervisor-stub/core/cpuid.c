@@ -51,6 +51,7 @@
 /* Leaf 7.1, eax: AVX-VNNI BF16 FZRM FSRS FSRCS */
 #define F7_1_OFFERED (BIT(4) | BIT(5) | BIT(10) | BIT(11) | BIT(12))
 /* Leaf 0xd.1, eax: XSAVEOPT XSAVEC XGETBV1 */
+#define FD1_XSAVEC  BIT(1)
 #define FD1_OFFERED (BIT(0) | BIT(1) | BIT(2))
 /* Leaf 0x80000001, ecx: LAHF CMP_LEGACY ABM SSE4A MISALIGNSSE PREFETCH XOP FMA4 TBM DBEXT */
 #define E1C_OFFERED                                                                          \
@@ -124,6 +125,23 @@ static void leaf_7(uint32_t subleaf, uint32_t out[4])
 	}
 }
 
+/* Bytes of an area in the compacted format, with what of XCR0 is offered and nothing else. */
+static uint32_t compacted_size(void)
+{
+	uint64_t parts = hv_host_xcr0() & XSTATE_OFFERED;
+	uint32_t size = 512 + 64, part[4];
+
+	for (uint32_t i = 2; i < 63; i++) {
+		if (!(parts >> i & 1))
+			continue;
+		host_leaf(0xd, i, part);
+		if (part[2] & 2)
+			size = (size + 63) & ~63u;
+		size += part[0];
+	}
+	return size;
+}
+
 /* XSAVE areas. The sizes of sub-leaf 0 are the host's: XCR0 is the host's, too. */
 static void leaf_d(uint32_t subleaf, uint32_t out[4])
 {
@@ -132,6 +150,8 @@ static void leaf_d(uint32_t subleaf, uint32_t out[4])
 		out[3] = 0;
 	} else if (subleaf == 1) {
 		out[0] &= FD1_OFFERED;
+		/* The host's counts what only its kernel saves. */
+		out[1] = out[0] & FD1_XSAVEC ? compacted_size() : 0;
 		out[2] = out[3] = 0;
 	} else if (subleaf >= 63 || !(XSTATE_OFFERED >> subleaf & 1)) {
 		clear(out);

@@ -337,12 +337,15 @@ static bool port_ok(struct hv_vcpu *v, uint16_t port, unsigned len)
 	return !(bits & ((1u << len) - 1) << port % 8);
 }
 
+#define PORT_PIT_COUNTER 0x42
 #define PORT_CMOS_INDEX  0x70
 #define PORT_PCI_ADDRESS 0xcf8
 
 /*
  * There is no device behind any port: reads float high, writes go nowhere. But for the address
- * registers of CMOS and PCI, which Xen keeps for every domain.
+ * registers of CMOS and PCI, which Xen keeps for every domain; and the counter of a timer that
+ * Linux calibrates by. Its first value would be all ones: a port that floats high looks like one
+ * about to start, and Linux reads it a hundred thousand times, at the price of an exit each.
  */
 static enum x86_result op_port_in(struct x86_emu *emu, uint16_t port, unsigned len, uint32_t *value)
 {
@@ -355,6 +358,8 @@ static enum x86_result op_port_in(struct x86_emu *emu, uint16_t port, unsigned l
 		*value = atomic_load(&d->pci_cf8);
 	else if (port == PORT_CMOS_INDEX)
 		*value = (*value & ~0xffu) | atomic_load(&d->cmos_index);
+	else if (port == PORT_PIT_COUNTER && len == 1)
+		*value = 0;
 	return X86_DONE;
 }
 

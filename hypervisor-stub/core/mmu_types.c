@@ -106,11 +106,14 @@ static void put_entries(struct hv_domain *d, mfn_t table, unsigned level, unsign
 	}
 }
 
-/* Xen's part of a root is empty here: whatever the guest left there must translate nothing. */
-static void clear_xen_slots(uint64_t *e)
+/* Xen's part of a root is the engine's: whatever the guest left there must translate nothing. */
+static void fill_xen_slots(const struct hv_domain *d, uint64_t *e)
 {
+	const struct hv_engine *engine = d->machine->engine;
+
 	for (unsigned i = XEN_SLOT_FIRST; i <= XEN_SLOT_LAST; i++)
-		__atomic_store_n(&e[i], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&e[i], engine->root_entry ? engine->root_entry(d, i) : 0,
+		                 __ATOMIC_RELAXED);
 }
 
 static int check_table(struct hv_domain *d, mfn_t table, unsigned level)
@@ -136,7 +139,7 @@ static int check_table(struct hv_domain *d, mfn_t table, unsigned level)
 			__atomic_store_n(&e[i], adjusted, __ATOMIC_RELAXED);
 	}
 	if (level == 4)
-		clear_xen_slots(e);
+		fill_xen_slots(d, e);
 	return 0;
 }
 
@@ -156,6 +159,7 @@ static int check_descriptors(struct hv_domain *d, mfn_t table)
 
 static void empty_table(struct hv_domain *d, mfn_t table, struct hv_frame *f)
 {
+	const struct hv_engine *engine = d->machine->engine;
 	unsigned level = f->type;
 
 	f->validated = false;
@@ -171,7 +175,11 @@ static void empty_table(struct hv_domain *d, mfn_t table, struct hv_frame *f)
 	put_entries(d, table, level, HV_PTES, f->removal_seq);
 	HV_ASSERT(f->nr_hooks == 0 && f->linear == 0);
 	if (level == 4)
-		d->machine->engine->root_gone(d, table);
+		engine->root_gone(d, table);
+	if (engine->table_gone) {
+		d->mem.last_seq = hv_max64(d->mem.last_seq, engine->table_gone(d, table));
+		f->removal_seq = d->mem.last_seq;
+	}
 }
 
 /* ---- types ------------------------------------------------------------------------------------ */

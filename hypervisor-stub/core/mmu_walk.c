@@ -58,7 +58,8 @@ void hv_walk(struct hv_domain *d, mfn_t root, uint64_t va, struct hv_walk *w)
 	mfn_t table = root;
 
 	*w = (struct hv_walk){ .level = 4, .writable = true, .user = true, .executable = true };
-	if (!is_canonical(va) || hv_mfn_is_none(root))
+	/* In Xen's part of a root there are entries of the engine's: nothing of the guest's. */
+	if (!is_canonical(va) || !hv_addr_ok(va) || hv_mfn_is_none(root))
 		return;
 	for (unsigned level = 4; level >= 1; level--) {
 		const uint64_t *t = table_at(d, table, level);

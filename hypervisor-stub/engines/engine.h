@@ -111,6 +111,17 @@ struct hv_engine {
 	/* The frame stopped being a top-level table. */
 	void (*root_gone)(struct hv_domain *d, mfn_t root);
 	/*
+	 * May be NULL. The frame stopped being a table of any level, and may be one again with other
+	 * contents. A sequence number as of entry_changed(): once that is retired nothing of the
+	 * table is kept.
+	 */
+	uint64_t (*table_gone)(struct hv_domain *d, mfn_t table);
+	/*
+	 * May be NULL: nothing. What an engine needs in a slot of Xen's part (256 to 271) of every
+	 * top-level table; the core writes it there, never follows it, and lets no guest change it.
+	 */
+	uint64_t (*root_entry)(const struct hv_domain *d, unsigned slot);
+	/*
 	 * May be NULL, both: then this engine fills a domain's own frames only, and a guest's request
 	 * to map another domain's frame is refused. Else fills of frames of `owner` may come for d
 	 * from now on, until as many calls of foreign_end; by then every cache of d has dropped them.

@@ -13,6 +13,7 @@
 #include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/toolstack/disk.h"
 #include "hypervisor-stub/toolstack/guest.h"
+#include "hypervisor-stub/toolstack/unpack.h"
 
 #define MAX_KERNEL  (UINT64_C(1) << 30)
 #define MAX_RAMDISK (UINT64_C(1) << 36)
@@ -74,6 +75,9 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 	rc = file_read(&g->kernel, "kernel", config->kernel, MAX_KERNEL, why, why_len);
 	if (rc)
 		return rc;
+	rc = unpack_kernel(&g->kernel, config->kernel, MAX_KERNEL, why, why_len);
+	if (rc)
+		goto drop_kernel;
 	if (config->ramdisk) {
 		rc = file_read(&g->ramdisk, "ramdisk", config->ramdisk, MAX_RAMDISK, why, why_len);
 		if (rc)

@@ -11,6 +11,7 @@
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/disk_spec.h"
 #include "hypervisor-stub/toolstack/options.h"
+#include "hypervisor-stub/toolstack/engines.h"
 #include "hypervisor-stub/toolstack/verbs.h"
 
 #define DEFAULT_MEMORY   (UINT64_C(128) << 20)
@@ -115,6 +116,8 @@ static int set_disk(struct parse *p, const char *text)
 
 static int set_engine(struct parse *p, const char *text)
 {
+	if (!engines_knows(text))
+		return refuse(p, "--engine: '%s' is unknown; give " ENGINES_NAMES, text);
 	p->o->engine = text;
 	return 0;
 }
@@ -155,6 +158,13 @@ static int set_trace(struct parse *p, const char *text)
 {
 	p->o->trace = true;
 	p->o->trace_file = text;
+	return 0;
+}
+
+static int set_verbose(struct parse *p, const char *text)
+{
+	(void)text;
+	p->o->verbose = true;
 	return 0;
 }
 
@@ -289,7 +299,8 @@ static const struct option_row {
 	  "name of the machine (that of its first guest)" },
 	{ "--console", HAS_VALUE, "NAME", set_console,
 	  "of several guests, the one that has the terminal" },
-	{ "--engine", HAS_VALUE, "NAME", set_engine, "what runs guest code: process (process)" },
+	{ "--engine", HAS_VALUE, "NAME", set_engine,
+	  "what runs guest code: auto, process, kvm (auto)" },
 	{ "--spin", NO_VALUE, NULL, set_spin,
 	  "wait for a guest's calls on an idle core, awake: faster, dearer" },
 	{ "--processes", HAS_VALUE, "N", set_processes,
@@ -300,6 +311,7 @@ static const struct option_row {
 	{ "--on-reboot", HAS_VALUE, "WHAT", set_on_reboot, "restart or exit (exit)" },
 	{ "--trace", MAY_HAVE_VALUE, "FILE", set_trace,
 	  "print every hypercall, to standard error or FILE" },
+	{ "--verbose", NO_VALUE, NULL, set_verbose, "say which engine was chosen, and why" },
 	{ "--stats", NO_VALUE, NULL, set_stats,
 	  "count and time every hypercall, print a table at the end" },
 };
@@ -409,7 +421,7 @@ int options_parse(struct options *o, int argc, char *const *argv, char *why, siz
 
 	*o = (struct options){
 		.verb = VERB_HELP,
-		.engine = "process",
+		.engine = "auto",
 		.grace_ns = DEFAULT_GRACE_NS,
 		.guest = { .memory = DEFAULT_MEMORY, .vcpus = 1 },
 	};

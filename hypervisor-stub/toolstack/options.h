@@ -76,7 +76,8 @@ struct options {
 	const char *machine;       /* NULL: from the first domain's name */
 	const char *console;       /* the domain that has the terminal; NULL: not said */
 	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
-	const char *engine;
+	const char *engine;        /* "auto", or an engine's name */
+	bool verbose;
 	bool spin;           /* the process engine's two options */
 	unsigned processes;  /* 0: its default */
 	uint64_t timeout_ns; /* 0: none */

@@ -20,6 +20,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/crash.h"
 #include "hypervisor-stub/toolstack/ctl.h"
+#include "hypervisor-stub/toolstack/engines.h"
 #include "hypervisor-stub/toolstack/limits.h"
 #include "hypervisor-stub/toolstack/machine.h"
 #include "hypervisor-stub/toolstack/run.h"
@@ -261,18 +262,16 @@ static int open_signals(struct run *r)
 
 static const struct hv_engine *find_engine(struct run *r)
 {
-	const struct hv_engine *e = &hv_engine_process;
-	char fact[512] = "";
+	const struct guest *guest[OPTIONS_MAX_DOMAINS];
+	const struct hv_engine *e;
+	char note[600] = "";
 
-	if (strcmp(r->o->engine, e->name)) {
-		hv_why(r->why, sizeof(r->why), 0, "--engine: '%s' is unknown; give %s",
-		       r->o->engine, e->name);
-		return NULL;
-	}
-	if (e->probe(fact, sizeof(fact))) {
-		hv_why(r->why, sizeof(r->why), 0, "%s", fact);
-		return NULL;
-	}
+	for (unsigned i = 0; i < r->machine.nr; i++)
+		guest[i] = &r->machine.seat[i].guest;
+	e = engines_choose(r->o->engine, guest, r->machine.nr, note, sizeof(note), r->why,
+	                   sizeof(r->why));
+	if (e && (r->o->verbose || r->observe.does_stats))
+		fprintf(stderr, "paravane: %s\n", note);
 	return e;
 }
 

@@ -38,7 +38,7 @@ START_TEST(a_kernel_alone_gets_the_defaults)
 	ck_assert_str_eq(o.guest.kernel, "hello");
 	ck_assert_uint_eq(o.guest.memory, 128 << 20);
 	ck_assert_uint_eq(o.guest.vcpus, 1);
-	ck_assert_str_eq(o.engine, "process");
+	ck_assert_str_eq(o.engine, "auto");
 	ck_assert_ptr_null(o.guest.cmdline);
 	ck_assert_ptr_null(o.guest.ramdisk);
 	ck_assert(!o.guest.restart_on_reboot && !o.trace && !o.stats);

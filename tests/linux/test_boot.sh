@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Debian's kernel package, unmodified, as a PV guest on the kvm engine: to user space with one and with two vCPUs,
+# work on both, a vCPU plugged in and out, an idle guest that costs next to nothing, power-off.
+. "$(dirname "$0")/lib.sh"
+reason=$(linux_missing)
+if [ -n "$reason" ]; then skip "stock Linux" "$reason"; finish; fi
+
+ramdisk=$work/ramdisk.gz
+make_ramdisk "$ramdisk"
+ms() { echo $(($(date +%s%N) / 1000000)); }
+
+boot() {	# KERNEL VCPUS CMDLINE OPTIONS...: output in $work/out; its status
+	local kernel=$1 vcpus=$2 cmdline=$3; shift 3
+	limited 130 "$PARAVANE" run --engine kvm --timeout 120 --memory 512M --vcpus "$vcpus" --ramdisk "$ramdisk" \
+		--cmdline "earlyprintk=xen console=hvc0 $cmdline" "$@" "$kernel" </dev/null >"$work/out" 2>"$work/err"
+}
+
+wait_for() {	# COUNT PATTERN
+	local i
+	for ((i = 0; i < 900; i++)); do
+		[ "$(grep -acE "$2" "$work/out")" -ge "$1" ] && return 0
+		kill -0 "$p" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
+for kernel in $(linux_kernels); do
+	name=$(basename "$kernel")
+	for vcpus in 1 2; do
+		start=$(ms)
+		boot "$kernel" "$vcpus" do=work
+		expect "$name, $vcpus vCPUs: powers off" 0 $?
+		contains "$name, $vcpus vCPUs: user space" "$work/out" "^guest: user space .* cpus $vcpus hypervisor xen"
+		contains "$name, $vcpus vCPUs: no warning" "$work/out" '^guest: warnings 0'
+		contains "$name, $vcpus vCPUs: sums" "$work/out" "^guest: sums 1 $(seq 1 500 | md5sum | cut -d' ' -f1)"
+		echo "# $name, $vcpus vCPUs: $(($(ms) - start)) ms in all"
+	done
+
+	# Two vCPUs are possible, one is there; the other comes and goes.
+	boot "$kernel" 1 do=hotplug --maxvcpus 2 --name hotplug --machine "linux-$$" &
+	p=$!; children+=($p)
+	if wait_for 1 '^guest: ready'; then
+		limited 20 "$PARAVANE" vcpu-set --machine "linux-$$" hotplug 2 >"$work/set" 2>&1
+		expect "$name: vcpu-set 2" 0 $?
+		wait_for 2 '^guest: cpus now 2'
+		limited 20 "$PARAVANE" vcpu-set --machine "linux-$$" hotplug 1 >>"$work/set" 2>&1
+		expect "$name: vcpu-set 1" 0 $?
+		wait $p; expect "$name: powers off after hot-plug" 0 $?
+		contains "$name: a vCPU came" "$work/out" '^guest: cpus now 2'
+		contains "$name: and went" "$work/out" '^guest: cpus now 1'
+	else
+		fail "$name: hot-plug" "the guest did not come up: $(tail -n 3 "$work/out")"
+		kill $p 2>/dev/null; wait $p 2>/dev/null
+	fi
+
+	# Ticks of 10 ms over five seconds at rest: 3 % of a core are 15.
+	boot "$kernel" 1 do=idle &
+	p=$!; children+=($p)
+	if wait_for 1 '^guest: idle'; then
+		hv=$(pgrep -P "$(pgrep -P $p -f timeout | head -n 1)" -x paravane | head -n 1)
+		sleep 1
+		t0=$(sed 's/.*) //' "/proc/$hv/stat" | awk '{ print $12 + $13 }')
+		sleep 5
+		t1=$(sed 's/.*) //' "/proc/$hv/stat" | awk '{ print $12 + $13 }')
+		if [ $((t1 - t0)) -le 15 ]; then pass "$name: idle takes $((t1 - t0)) ticks in 5 s"; else
+			fail "$name: idle" "$((t1 - t0)) ticks of 10 ms in 5 s"; fi
+		wait $p; expect "$name: powers off after a rest" 0 $?
+	else
+		fail "$name: idle" "the guest did not come up: $(tail -n 3 "$work/out")"
+		kill $p 2>/dev/null; wait $p 2>/dev/null
+	fi
+done
+finish
