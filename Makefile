@@ -168,7 +168,7 @@ help:
 #: make                  build everything under build/ (O=dir elsewhere; V=1 shows commands; WERROR=1 makes warnings errors)
 #: make setup            install the Debian packages that the tests use (root, or sudo without a password)
 #: make demo             build, boot a guest, show it
-#: make check            all tests: ABI, unit, guests, hostile input, bounded fuzzing
+#: make check            all tests: ABI, unit, guests, hostile input, power cuts, bounded fuzzing
 #: make check-abi        our ABI headers against Xen's
 #: make check-unit       unit tests;  make unit-NAME  one of them
 #: make check-guest      guests on every engine that works here, command line, kill test
@@ -178,6 +178,7 @@ help:
 #: make check-xen        hello, selftest and the unix guest on real Xen in an emulator, beside ours
 #: make check-linux      Debian's kernel package as a guest (needs /dev/kvm); FULL=1 every installed one
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
+#: make check-powercut    CUTS=300 power cuts under the block back-end: what was flushed is there
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
 #: make bench-micro      the table of micro-benchmarks
@@ -286,6 +287,17 @@ $(O)/hostile/harness: $(O)/host/tests/hostile/harness.c.o $(O)/libparavane.a
 hostile-bins: $(HOSTILE_ELFS) $(O)/hostile/harness
 hostile: hostile-bins
 	$(Q)$(O)/hostile/harness -t $$(($(MINUTES) * 60)) -s $$(date +%s) $(O)/hostile/witness $(O)/hostile/attacker
+
+# ---- tests/powercut: storage that loses power under the block back-end -----------------------------
+
+CUTS ?= 300
+$(O)/tests/powercut: $(patsubst %,$(O)/host/%.o,$(wildcard tests/powercut/*.c)) $(O)/libparavane.a $(O)/libfake.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+.PHONY: check-powercut
+check-powercut: $(O)/tests/powercut
+	$(Q)tests/powercut/run.sh $(O)/tests/powercut $(CUTS)
 
 $(O)/bench/os: tests/bench/os.c
 	@mkdir -p $(@D)

@@ -33,6 +33,7 @@ else
 	s=$((s + 1))
 fi
 stage guest sub check-guest
+stage powercut sub check-powercut CUTS=60
 stage fuzz sub check-fuzz
 printf 'check: %d passed, %d failed, %d skipped\n' $p $f $s
 [ $f = 0 ] && [ $p -gt 0 ]
