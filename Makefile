@@ -51,6 +51,10 @@ GUEST_OBJS := $(patsubst %,$(O)/guest/%.o,$(GUEST_SRCS))
 GHOST_OBJS := $(patsubst %,$(O)/ghost/%.o,$(filter %.c,$(GUEST_SRCS)))
 
 GUESTS     := $(notdir $(patsubst %/,%,$(wildcard tests/guests/*/)))
+# A small network stack that guests share; it is no part of the library.
+NET_SRCS   := $(wildcard tests/guests/unix/net/*.c)
+NET_OBJS   := $(patsubst %,$(O)/guest/%.o,$(NET_SRCS))
+GHOST_OBJS += $(patsubst %,$(O)/ghost/%.o,$(NET_SRCS))
 GUEST_ELFS := $(foreach g,$(GUESTS),$(O)/guests/$(g))
 
 FAKE_OBJS  := $(patsubst %,$(O)/host/%.o,$(wildcard tests/fake/*.c))
@@ -131,6 +135,7 @@ $(O)/user/bin/%: $$(call user_objs,$$*) $(USER_LIB)
 $(O)/unix.cpio: $(USER_PROGS) tests/guests/unix/mkcpio.sh
 	$(call say,CPIO,$@)
 	$(Q)tests/guests/unix/mkcpio.sh bin $(sort $(USER_PROGS)) >$@
+$(O)/guests/unix: $(NET_OBJS)
 $(O)/guest/tests/guests/unix/archive.S.o: $(O)/unix.cpio
 $(O)/guest/tests/guests/unix/archive.S.o: GUEST_FLAGS += -DUNIX_ARCHIVE='"$(O)/unix.cpio"'
 

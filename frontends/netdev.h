@@ -66,6 +66,8 @@ struct netdev_client {
 	void (*receive)(struct netdev *dev, unsigned queue, struct netdev_packet *pkt);
 	/* The pieces of a packet that was taken are the kernel's again; ok: it has left. */
 	void (*sent)(struct netdev *dev, unsigned queue, void *arg, bool ok);
+	/* A series of the two above is at its end: the place to answer and to kick. May be NULL. */
+	void (*done)(struct netdev *dev, unsigned queue);
 	/* There is room again after -XEN_EAGAIN; or the link or the device has changed. May be NULL. */
 	void (*room)(struct netdev *dev, unsigned queue);
 	void (*changed)(struct netdev *dev);
