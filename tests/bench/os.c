@@ -9,6 +9,10 @@
  * (the command in $UML, or linux.uml). In the guest its counterpart is the program `bench`. Each round runs
  * every system once, so that a drift of the machine meets all. A figure is the median of the rounds' medians,
  * with the smallest minimum beside it. Every wait is limited; whoever does not end in time is killed.
+ *
+ * A round counts for a row when its native figure is at most NOISY times the smallest native minimum of
+ * that row. Rounds are repeated until every row has as many that count as were asked for, there were
+ * REPEATS times as many, or BUDGET_S is over; a row that has too few then is marked, and its medians are those of all rounds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,25 +28,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_ROUNDS 32
+#define MAX_ROUNDS 64
 #define MAX_ROWS   32
 #define LIMIT_S    120
+#define NOISY      1.5
+#define REPEATS    3
+#define BUDGET_S   900 /* no round is begun for the sake of quiet after so long */
 
 enum system { NATIVE, GUEST, UML, NR_SYSTEMS };
 
 static const char *const system_names[] = { "native", "guest", "uml" };
 
 struct figure {
-	double min, med[MAX_ROUNDS];
-	int rounds;
+	double min, med[MAX_ROUNDS]; /* of each round; 0: it was not measured */
 };
 
 static struct row {
-	char name[40];
+	char name[64];
 	struct figure of[NR_SYSTEMS];
 } rows[MAX_ROWS];
 
-static int nr_rows;
+static int nr_rows, nr_rounds;                     /* that were begun */
 static char scratch[] = "/tmp/paravane-os.XXXXXX"; /* a folder */
 
 static int compare(const void *a, const void *b)
@@ -52,10 +58,41 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(struct figure *f)
+static bool is_quiet(const struct row *r, int round)
 {
-	qsort(f->med, (size_t)f->rounds, sizeof(f->med[0]), compare);
-	return f->med[f->rounds / 2];
+	const struct figure *native = &r->of[NATIVE];
+
+	return native->med[round] && native->med[round] <= NOISY * native->min;
+}
+
+static int quiet_rounds(const struct row *r)
+{
+	int i, n = 0;
+
+	for (i = 0; i < nr_rounds; i++)
+		n += is_quiet(r, i);
+	return n;
+}
+
+/* A row that is measured in the guest only has nothing to judge its rounds by: they all count. */
+static bool has_enough(const struct row *r, int wanted)
+{
+	return !r->of[NATIVE].min || quiet_rounds(r) >= wanted;
+}
+
+/* Of the rounds that count, or of all. */
+static double median(const struct row *r, enum system s, bool all)
+{
+	double v[MAX_ROUNDS];
+	int i, n = 0;
+
+	for (i = 0; i < nr_rounds; i++)
+		if (r->of[s].med[i] && (all || is_quiet(r, i)))
+			v[n++] = r->of[s].med[i];
+	if (!n)
+		return all ? 0 : median(r, s, true);
+	qsort(v, (size_t)n, sizeof(v[0]), compare);
+	return v[n / 2];
 }
 
 static void add(enum system s, const char *name, double min, double med)
@@ -71,10 +108,9 @@ static void add(enum system s, const char *name, double min, double med)
 	if (i == nr_rows)
 		snprintf(rows[nr_rows++].name, sizeof(rows[0].name), "%s", name);
 	f = &rows[i].of[s];
-	if (!f->rounds || min < f->min)
+	if (!f->min || min < f->min)
 		f->min = min;
-	if (f->rounds < MAX_ROUNDS)
-		f->med[f->rounds++] = med;
+	f->med[nr_rounds - 1] = med;
 }
 
 /* ---- running a system ------------------------------------------------------------------------- */
@@ -111,10 +147,10 @@ static pid_t start(char *const argv[], int *out)
 }
 
 /* Reads lines until the end or the limit; returns how many figures there were. */
-static int read_figures(enum system s, int fd)
+static int read_figures(enum system s, const char *suffix, int fd)
 {
 	double end = now_s() + LIMIT_S;
-	char line[256], name[40];
+	char line[256], name[40], full[64];
 	size_t len = 0;
 	int found = 0;
 
@@ -132,20 +168,22 @@ static int read_figures(enum system s, int fd)
 		line[len] = 0;
 		len = 0;
 		if (sscanf(line, "bench %39[^:]: %lf %lf", name, &min, &med) == 3) {
-			add(s, name, min, med);
+			snprintf(full, sizeof(full), "%s%s", name, suffix);
+			add(s, full, min, med);
 			found++;
 		}
 	}
 }
 
-static int run(enum system s, char *const argv[])
+/* suffix: for the names of the rows. Returns how many figures there were. */
+static int run(enum system s, const char *suffix, char *const argv[])
 {
 	int out, found;
 	pid_t pid = start(argv, &out);
 
 	if (pid < 0)
 		return 0;
-	found = read_figures(s, out);
+	found = read_figures(s, suffix, out);
 	kill(-pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(out);
@@ -200,6 +238,21 @@ static bool make_root(const char *measure, const char *path)
 	return size > 0;
 }
 
+/* The guest, with this command line. */
+static int run_guest(char *paravane, char *kernel, const char *cmdline, const char *suffix)
+{
+	char *const argv[] = { paravane,
+		               (char *)"run",
+		               (char *)"--cmdline",
+		               (char *)cmdline,
+		               (char *)"--timeout",
+		               (char *)"100",
+		               kernel,
+		               NULL };
+
+	return run(GUEST, suffix, argv);
+}
+
 static bool is_program(const char *name)
 {
 	const char *path = getenv("PATH"), *end;
@@ -223,14 +276,15 @@ static const struct {
 	const char *name;
 	double ns;
 } asked[] = {
-	{ "null system call", 6000 },   { "page fault", 12000 },
-	{ "page fault in runs", 4000 }, { "switch through a pipe", 15000 },
-	{ "fork and exit", 300000 },    { NULL, 0 },
+	{ "null system call", 6000 }, { "null system call, one root", 1500 },
+	{ "page fault", 12000 },      { "page fault in runs", 4000 },
+	{ "switch by yield", 15000 }, { "switch through a pipe", 15000 },
+	{ "fork and exit", 300000 },  { NULL, 0 },
 };
 
-static void print_row(FILE *tsv, struct row *r)
+static void print_row(FILE *tsv, const struct row *r, int wanted)
 {
-	const char *sep = "";
+	bool noisy = !has_enough(r, wanted);
 	double want = 0;
 	int s, i;
 
@@ -240,23 +294,27 @@ static void print_row(FILE *tsv, struct row *r)
 	printf("%-30s", r->name);
 	fprintf(tsv, "%s", r->name);
 	for (s = 0; s < NR_SYSTEMS; s++) {
-		struct figure *f = &r->of[s];
+		double med = median(r, s, noisy);
 
-		if (f->rounds) {
-			printf(" %10.0f %10.0f", f->min, median(f));
-			fprintf(tsv, "\t%.0f\t%.0f", f->min, median(f));
+		if (med) {
+			printf(" %10.0f %10.0f", r->of[s].min, med);
+			fprintf(tsv, "\t%.0f\t%.0f", r->of[s].min, med);
 		} else {
 			printf(" %10s %10s", "-", "-");
 			fprintf(tsv, "\t\t");
 		}
 	}
 	if (want)
-		printf("%s %10.0f", sep, want);
+		printf(" %10.0f", want);
+	else
+		printf(" %10s", "-");
+	if (noisy)
+		printf("  noisy: %d of %d rounds were quiet", quiet_rounds(r), nr_rounds);
 	printf("\n");
-	fprintf(tsv, "\t%.0f\n", want);
+	fprintf(tsv, "\t%.0f\t%d\n", want, noisy ? quiet_rounds(r) : wanted);
 }
 
-static void print_table(FILE *tsv)
+static void print_table(FILE *tsv, int wanted)
 {
 	int s, i;
 
@@ -267,66 +325,93 @@ static void print_table(FILE *tsv)
 		fprintf(tsv, "\t%s_min\t%s_median", system_names[s], system_names[s]);
 	}
 	printf(" %10s\n", "asked for");
-	fprintf(tsv, "\tasked\n");
+	fprintf(tsv, "\tasked\trounds\n");
 	for (i = 0; i < nr_rows; i++)
-		print_row(tsv, &rows[i]);
+		print_row(tsv, &rows[i], wanted);
+}
+
+static bool all_have_enough(int wanted)
+{
+	int i;
+
+	for (i = 0; i < nr_rows; i++)
+		if (!has_enough(&rows[i], wanted))
+			return false;
+	return true;
+}
+
+/* ---- a round ---------------------------------------------------------------------------------- */
+
+struct setup {
+	char *paravane, *measure, *uml; /* uml: NULL when there is none */
+	char kernel[4096], root[64], initrd[80], umid[64];
+};
+
+static void one_round(struct setup *u)
+{
+	char *const native[] = { u->measure, NULL };
+	char *const uml[] = { u->uml,
+		              (char *)"mem=64M",
+		              u->initrd,
+		              u->umid,
+		              (char *)"con0=fd:0,fd:1",
+		              (char *)"con=null",
+		              (char *)"ssl=null",
+		              (char *)"quiet",
+		              NULL };
+
+	nr_rounds++;
+	if (!run(NATIVE, "", native))
+		fprintf(stderr, "os: %s printed no figures\n", u->measure);
+	if (!run_guest(u->paravane, u->kernel, "run=bench", "") ||
+	    !run_guest(u->paravane, u->kernel, "roots=one run=bench null", ", one root"))
+		fprintf(stderr, "os: the guest printed no figures\n");
+	if (u->uml && !run(UML, "", uml))
+		fprintf(stderr, "os: User-mode Linux printed no figures\n");
+}
+
+static void all_rounds(struct setup *u, int wanted)
+{
+	int most = wanted * REPEATS < MAX_ROUNDS ? wanted * REPEATS : MAX_ROUNDS;
+	double end = now_s() + BUDGET_S;
+
+	while (nr_rounds < wanted ||
+	       (nr_rounds < most && now_s() < end && !all_have_enough(wanted))) {
+		if (isatty(2))
+			fprintf(stderr, "\rround %d, %d to %d", nr_rounds + 1, wanted, most);
+		one_round(u);
+	}
+	if (isatty(2))
+		fprintf(stderr, "\r                        \r");
 }
 
 int main(int argc, char **argv)
 {
-	char root[sizeof(scratch) + 16], initrd[sizeof(root) + 16], kernel[4096],
-		umid[sizeof(scratch) + 16];
 	char *uml_program = getenv("UML") ? getenv("UML") : (char *)"linux.uml";
-	int rounds = argc > 4 ? atoi(argv[4]) : 5, i;
+	int wanted = argc > 4 ? atoi(argv[4]) : 5;
 	FILE *tsv = fopen(argc > 5 ? argv[5] : "/dev/null", "w");
-	bool has_uml;
+	static struct setup u;
 
-	if (argc < 4 || rounds < 1 || rounds > MAX_ROUNDS || !tsv || !mkdtemp(scratch)) {
+	if (argc < 4 || wanted < 1 || wanted > MAX_ROUNDS || !tsv || !mkdtemp(scratch)) {
 		fprintf(stderr, "usage: os PARAVANE GUEST_DIR MEASURE [ROUNDS(1-%d) [TSV]]\n",
 		        MAX_ROUNDS);
 		return 2;
 	}
-	snprintf(root, sizeof(root), "%s/root.cpio", scratch);
-	snprintf(initrd, sizeof(initrd), "initrd=%s", root);
-	snprintf(umid, sizeof(umid), "uml_dir=%s", scratch);
-	snprintf(kernel, sizeof(kernel), "%s/unix", argv[2]);
-	has_uml = is_program(uml_program) && make_root(argv[3], root);
-	for (i = 0; i < rounds; i++) {
-		char *const native[] = { argv[3], NULL };
-		char *const guest[] = { argv[1],
-			                (char *)"run",
-			                (char *)"--cmdline",
-			                (char *)"run=bench",
-			                (char *)"--timeout",
-			                (char *)"100",
-			                kernel,
-			                NULL };
-		char *const uml[] = { uml_program,
-			              (char *)"mem=64M",
-			              initrd,
-			              umid,
-			              (char *)"con0=fd:0,fd:1",
-			              (char *)"con=null",
-			              (char *)"ssl=null",
-			              (char *)"quiet",
-			              NULL };
-
-		if (isatty(2))
-			fprintf(stderr, "\rround %d of %d", i + 1, rounds);
-		run(NATIVE, native);
-		if (!run(GUEST, guest))
-			fprintf(stderr, "os: the guest printed no figures\n");
-		if (has_uml && !run(UML, uml))
-			fprintf(stderr, "os: User-mode Linux printed no figures\n");
-	}
-	if (isatty(2))
-		fprintf(stderr, "\r                \r");
-	if (!has_uml)
+	u.paravane = argv[1];
+	u.measure = argv[3];
+	snprintf(u.kernel, sizeof(u.kernel), "%s/unix", argv[2]);
+	snprintf(u.root, sizeof(u.root), "%s/root.cpio", scratch);
+	snprintf(u.initrd, sizeof(u.initrd), "initrd=%s", u.root);
+	snprintf(u.umid, sizeof(u.umid), "uml_dir=%s", scratch);
+	if (is_program(uml_program) && make_root(u.measure, u.root))
+		u.uml = uml_program;
+	else
 		printf("%s is not installed (package user-mode-linux): no figures of it\n",
 		       uml_program);
-	print_table(tsv);
+	all_rounds(&u, wanted);
+	print_table(tsv, wanted);
 	fclose(tsv);
-	unlink(root);
+	unlink(u.root);
 	rmdir(scratch);
 	return 0;
 }

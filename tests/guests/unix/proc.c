@@ -117,7 +117,7 @@ int proc_fork(void)
 		give_back_entry(child);
 		return rc;
 	}
-	rc = vm_clone(&child->vm, &parent->vm);
+	rc = vm_clone(&child->vm, &parent->vm, proc_frame(parent)->rsp);
 	if (rc) {
 		vm_clear(&child->vm);
 		vm_destroy(&child->vm);

@@ -200,42 +200,79 @@ void vm_clear(struct vm *vm)
 	vm->heap_end = VM_HEAP;
 }
 
+/* A page for the child, which the caller is a user of. False: there is no table for it. */
+static bool map_for_child(struct pv_batch *childs, uint64_t va, void *page, unsigned int prot)
+{
+	pv_batch_map(childs, va, pv_virt_to_pfn(page), prot);
+	if (childs->error)
+		page_put(page);
+	return !childs->error;
+}
+
 /* Both get the page, and neither may write it. */
-static void share(struct pv_batch *mine, struct pv_batch *childs, uint64_t va, uint64_t entry,
+static bool share(struct pv_batch *mine, struct pv_batch *childs, uint64_t va, uint64_t entry,
                   unsigned int prot)
 {
 	page_get(entry_page(entry));
-	pv_batch_map(childs, va, pv_pte_mfn(entry), prot & ~PV_PROT_WRITE);
+	if (!map_for_child(childs, va, entry_page(entry), prot & ~PV_PROT_WRITE))
+		return false;
 	if (entry & PV_PTE_WRITE)
 		pv_batch_protect(mine, va, prot & ~PV_PROT_WRITE);
+	return true;
 }
 
-int vm_clone(struct vm *child, struct vm *parent)
+/* The child gets a copy of a page that the parent may go on writing. */
+static bool copy_now(struct pv_batch *childs, uint64_t va, uint64_t entry, unsigned int prot)
+{
+	void *copy = page_alloc();
+
+	if (!copy)
+		return false;
+	memcpy(copy, entry_page(entry), PV_PAGE_SIZE);
+	return map_for_child(childs, va, copy, prot);
+}
+
+/* The pages of one region. False: no memory; what was done so far is in the batches. */
+static bool clone_pages(struct pv_batch *mine, struct pv_batch *childs, const struct vm_region *r,
+                        uint64_t stacks)
+{
+	struct pv_aspace *as = mine->as;
+	uint64_t va, entry;
+	bool ok = true;
+
+	for (va = pv_aspace_next(as, r->start, r->end, &entry); ok && va < r->end;
+	     va = pv_aspace_next(as, va + PV_PAGE_SIZE, r->end, &entry)) {
+		if (va == page_down(stacks) && entry & PV_PTE_WRITE)
+			ok = copy_now(childs, va, entry, r->prot);
+		else
+			ok = share(mine, childs, va, entry, r->prot);
+	}
+	return ok;
+}
+
+int vm_clone(struct vm *child, struct vm *parent, uint64_t stacks)
 {
 	struct pv_batch mine, childs;
+	bool ok = true;
 	unsigned int i;
-	uint64_t va, entry;
-	int rc, rc2;
+	int rc;
 
 	pv_batch_begin(&mine, &parent->as);
 	pv_batch_begin(&childs, &child->as);
-	for (i = 0; i < parent->nr_regions; i++) {
+	for (i = 0; ok && i < parent->nr_regions; i++) {
 		const struct vm_region *r = &parent->region[i];
 
 		if (r->node)
 			node_get(r->node);
 		child->region[i] = *r;
 		child->nr_regions = i + 1;
-		for (va = pv_aspace_next(&parent->as, r->start, r->end, &entry); va < r->end;
-		     va = pv_aspace_next(&parent->as, va + PV_PAGE_SIZE, r->end, &entry)) {
-			share(&mine, &childs, va, entry, r->prot);
-			child->pages++;
-		}
+		ok = clone_pages(&mine, &childs, r, stacks);
 	}
 	child->heap_end = parent->heap_end;
+	child->pages = parent->pages;
 	rc = error_of(pv_batch_end(&childs));
-	rc2 = error_of(pv_batch_end(&mine));
-	return rc ? rc : rc2;
+	error_of(pv_batch_end(&mine));
+	return ok ? rc : -ENOMEM;
 }
 
 /* ---- parts ---- */

@@ -64,9 +64,11 @@ void vm_destroy(struct vm *vm);
 /*
  * vm_clone - the child sees what the parent sees; from now on each changes its own
  *
- * child: a memory that was initialised just now. 0 or -ENOMEM, and then the child is to be cleared.
+ * child:  a memory that was initialised just now
+ * stacks: an address; its page is copied at once, for both are going to write it
+ * Returns 0, or -ENOMEM, and then the child is to be cleared.
  */
-int vm_clone(struct vm *child, struct vm *parent);
+int vm_clone(struct vm *child, struct vm *parent, uint64_t stacks);
 
 /*
  * vm_add - a region

@@ -237,6 +237,85 @@ static void too_many(void)
 	child_ends(child(sleep_a_little), 0);
 }
 
+/* At rest: nobody else runs. */
+static uint64_t pages_in_use(uint32_t processes)
+{
+	struct unix_sysinfo s;
+
+	do {
+		sleep_ns(MS);
+		sysinfo(&s);
+	} while (s.processes > processes); /* orphans are init's to bury */
+	return s.frames - s.frames_free - s.tables_free;
+}
+
+static uint64_t unused_pages(void)
+{
+	struct unix_sysinfo s;
+
+	sysinfo(&s);
+	return s.frames_free;
+}
+
+/*
+ * Takes all memory but so many pages: by runs of faults first, then downwards from the other end, where
+ * each fault brings one page.
+ */
+static void take_all_but(uint64_t left)
+{
+	uint64_t bytes = unused_pages() * PAGE;
+	char *p = (char *)mmap(NULL, bytes, PROT_READ | PROT_WRITE), *end = p + bytes;
+
+	CHECK((long)p > 0);
+	for (; unused_pages() > left + 200; p += PAGE)
+		*(volatile char *)p = 1;
+	while (unused_pages() > left) {
+		end -= PAGE;
+		*(volatile char *)end = 1;
+	}
+}
+
+/* Exits with 1 when fork failed as it should. Writes to nothing but its stack once memory is short. */
+static void fork_until_it_fails(uint64_t left)
+{
+	int pid = 0, n;
+
+	take_all_but(left);
+	for (n = 0; pid >= 0 && n < 1000; n++) {
+		pid = fork();
+		if (pid == 0) {
+			wait_for_end();
+			exit(0);
+		}
+	}
+	exit(pid == -ENOMEM ? 1 : 3);
+}
+
+/* Wherever it was when there was no page: all that it had taken is given back. */
+static void failed_fork_leaves_nothing(void)
+{
+	struct unix_sysinfo s;
+	uint64_t before, left;
+	int pid, status;
+
+	sysinfo(&s);
+	if (s.frames >= 60000)
+		skip("too much memory: %lu pages", (unsigned long)s.frames);
+	*(volatile int *)fds = 0; /* our copy of its page is made now */
+	for (left = 0; left < 8; left++) {
+		before = pages_in_use(s.processes);
+		CHECK_EQ(pipe(fds), 0);
+		pid = fork();
+		if (pid == 0)
+			fork_until_it_fails(left);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, UNIX_STATUS(1, 0));
+		close(fds[1]);
+		close(fds[0]);
+		CHECK_EQ(pages_in_use(s.processes), before);
+	}
+}
+
 static const struct claim claims[] = {
 	{ "statuses-arrive", statuses_arrive },
 	{ "waiting-need-not-wait", waiting_need_not_wait },
@@ -248,6 +327,7 @@ static const struct claim claims[] = {
 	{ "spoilt-programs-are-refused", spoilt_programs_are_refused },
 	{ "many-at-once", many_at_once },
 	{ "too-many", too_many },
+	{ "failed-fork-leaves-nothing", failed_fork_leaves_nothing },
 };
 
 FAMILY(process, claims);
