@@ -30,6 +30,7 @@ struct fake_store {
 	size_t allowed_len;
 
 	bool delays;   /* try() answers -EAGAIN; done by fake_store_complete() */
+	bool hurries;  /* submit() completes at once: nothing new will wait */
 	unsigned fail; /* so many requests fail from now on, with fail_rc */
 	int fail_rc;
 	/* What was carried out, in order; and what waits. */
@@ -47,5 +48,8 @@ void fake_store_fini(struct fake_store *f);
  * how many. Any thread.
  */
 unsigned fake_store_complete(struct fake_store *f, unsigned n, enum fake_store_order order);
+
+/* From now on nothing waits; completes what does. */
+void fake_store_hurry(struct fake_store *f);
 
 #endif
