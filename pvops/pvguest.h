@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/sched.h"
 #include "abi/xen.h"
 #include "pvops/frame.h"
 

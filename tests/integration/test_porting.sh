@@ -22,6 +22,20 @@ elif limited 60 make -C "$root" --no-print-directory O="$(realpath "$O")" DESTDI
 	limited 20 "$PARAVANE" run --cmdline "from the guide" "$work/hello" </dev/null >"$work/out" 2>"$work/err"
 	expect "kernel outside the tree: run" 0 $?
 	contains "kernel outside the tree: words" "$work/out" 'hello: [0-9]+ KiB of memory, command line "from the guide"'
+
+	cp "$root/tests/guests/tour/main.c" "$work/tour.c"
+	# shellcheck disable=SC2046
+	(cd "$work" && limited 60 ${CC:-cc} -O2 -Wall -Wextra -Werror $(pkg-config --cflags pvguest) tour.c -o tour \
+		$(pkg-config --libs pvguest)) >"$work/log" 2>&1
+	expect "second example outside the tree: build" 0 $?
+	for vcpus in 1 3; do
+		limited 20 "$PARAVANE" run --vcpus $vcpus "$work/tour" </dev/null >"$work/out" 2>"$work/err"
+		expect "second example, $vcpus vCPUs: run" 0 $?
+		expect "second example, $vcpus vCPUs: the others are up" $((vcpus - 1)) "$(grep -c '^vCPU [0-9]* is up' "$work/out")"
+		expect "second example, $vcpus vCPUs: words" \
+			'3 ticks/system call 1/system call 2/the program touched 0x0 and ends/' \
+			"$(tr -d '\r' <"$work/out" | grep -Ev 'KiB of memory|is up$' | tr '\n' '/')"
+	done
 else
 	fail "install-guest" "$(tail -n 3 "$work/log")"
 fi
