@@ -581,6 +581,40 @@ START_TEST(a_forged_count_of_orders_never_hides_a_removal)
 }
 END_TEST
 
+START_TEST(the_log_is_not_flooded_by_processes_that_are_ended)
+{
+	struct hv_run_map m = {
+		.va = 0x20000000, .nr = 1, .mfn = world_alloc(w, 1), .miss = 0x20000000
+	};
+	unsigned nr = w->nr_runs, before = atomic_load(&world_logs);
+	mfn_t first = v->root_kernel;
+	struct pe_proc *p;
+
+	for (unsigned i = 0; i < 8; i++) {
+		v->root_kernel = world_alloc(w, 1);
+		for (unsigned r = 0; r < nr; r++) {
+			if (hv_mfn_same(w->run[r].root, first))
+				world_map(w, v->root_kernel, w->run[r].va, w->run[r].nr,
+				          w->run[r].mfn, w->run[r].writable ? "w" : "x");
+		}
+		w->code_next = WORLD_CODE;
+		world_enter_at(w, 0, PUT(blob_jump));
+		v->regs.r13 = 0x1; /* nowhere */
+		run_to_exit();
+		p = ((struct pe_vcpu *)v->engine_priv)->current;
+		pe_store(p->state, STATE_DONE, p->tail + 1000);
+		m.root = v->root_kernel;
+		for (unsigned n = 0; n < 3; n++)
+			hv_engine_process.fill(v, &m);
+		ck_assert(p->dead);
+		w->nr_runs = nr;
+	}
+	ck_assert_uint_eq(atomic_load(&world_logs) - before, 1);
+	v->root_kernel = first;
+	check_all_is_well();
+}
+END_TEST
+
 /* ---- the signal stack -------------------------------------------------------------------------- */
 
 WORLD_BLOB(blob_stack, "mov %r12, %rsp\n hlt\n");
@@ -754,6 +788,7 @@ Suite *engine_isolation_suite(void)
 	tcase_add_test(tc, a_forged_signal_frame_is_read_within_the_signal_stack_only);
 	tcase_add_loop_test(tc, garbage_in_the_state_page_harms_its_guest_only, 0, 8);
 	tcase_add_loop_test(tc, a_forged_count_of_orders_never_hides_a_removal, 0, 7);
+	tcase_add_test(tc, the_log_is_not_flooded_by_processes_that_are_ended);
 	tcase_add_test(tc, a_stack_pointer_into_the_signal_stack_is_the_guests_own_end);
 	tcase_add_loop_test(tc, every_byte_of_the_trampoline_can_be_jumped_to, 0, 8);
 	tcase_add_test(tc, code_that_hides_in_the_trampoline_is_ended);

@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -764,6 +765,68 @@ START_TEST(nobody_reads_a_frame_after_it_was_retired)
 }
 END_TEST
 
+static void *flusher(void *arg)
+{
+	(void)arg;
+	hv_engine_process.sync(&w->domain, 1);
+	return NULL;
+}
+
+static atomic_bool crowd_ends;
+
+static void *crowd(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&crowd_ends))
+		__builtin_ia32_pause();
+	return NULL;
+}
+
+/* The mapper of p gets its core only when nobody else wants it, and somebody does. */
+static pthread_t starve_mapper(const struct pe_proc *p)
+{
+	struct sched_param none = { 0 };
+	pthread_t t;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(p->core >= 0 ? p->core : 0, &set);
+	ck_assert_int_eq(sched_setaffinity(p->mapper_tid, sizeof(set), &set), 0);
+	ck_assert_int_eq(sched_setscheduler(p->mapper_tid, SCHED_IDLE, &none), 0);
+	ck_assert_int_eq(pthread_create(&t, NULL, crowd, NULL), 0);
+	pthread_setaffinity_np(t, sizeof(set), &set);
+	return t;
+}
+
+/*
+ * Another vCPU flushes ours, and publishes the order to our mapper, while we are about to resume: the
+ * guest must not go on before that order is done, although nothing is left to publish.
+ */
+START_TEST(a_guest_goes_on_behind_what_another_vcpu_ordered)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+	pthread_t spinner, t;
+
+	remap(0);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 0);
+	spinner = starve_mapper(pv->current);
+	for (uint64_t i = 1; i <= 10; i++) {
+		uint32_t tail = pe_load(pv->current->ctl, CTL_TAIL);
+
+		remap(i);
+		changed(v->root_kernel, 0x410000, 0x1000);
+		pthread_create(&t, NULL, flusher, NULL);
+		while (pe_load(pv->current->ctl, CTL_TAIL) == tail)
+			sched_yield();
+		ck_assert_uint_eq(read_again(), i);
+		pthread_join(t, NULL);
+	}
+	atomic_store(&crowd_ends, true);
+	pthread_join(spinner, NULL);
+}
+END_TEST
+
 START_TEST(more_roots_than_processes_take_turns)
 {
 	mfn_t root[12];
@@ -1102,6 +1165,7 @@ Suite *engine_process_suite(void)
 	tcase_add_loop_test(tc, a_removal_shows_after_the_next_flush, 0, ARRAY_LEN(removals));
 	tcase_add_test(tc, a_removal_shows_after_retire_and_after_a_change_of_root);
 	tcase_add_test(tc, nobody_reads_a_frame_after_it_was_retired);
+	tcase_add_test(tc, a_guest_goes_on_behind_what_another_vcpu_ordered);
 	tcase_add_test(tc, a_root_that_goes_takes_its_process_along);
 	tcase_add_loop_test(tc, no_kick_is_lost_and_no_register_with_it, 0, ARRAY_LEN(kicked));
 	tcase_add_test(tc, a_kick_before_the_run_counts);

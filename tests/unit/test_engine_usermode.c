@@ -63,7 +63,6 @@ static void new_user(void)
 static void setup(void)
 {
 	w = world_create(&hv_engine_process);
-	w->domain.nr_vcpus = 1; /* several take the way through us: pair.c */
 	v = &w->vcpu[0];
 	world_layout(w, v->root_kernel);
 	new_user();
@@ -551,6 +550,107 @@ START_TEST(a_users_process_that_is_left_does_not_run)
 }
 END_TEST
 
+/* What the freezing of a process rests on: one that sleeps cannot have set itself an alarm. */
+WORLD_BLOB(user_naps, "mov %r12, %rax\n mov $0x400300, %r10\n jmp *%r13\n");
+
+START_TEST(nobody_sleeps_with_an_end_in_sight)
+{
+	size_t size = (uintptr_t)pe_tramp_end - (uintptr_t)pe_trampoline;
+	struct pe_vcpu *pv = v->engine_priv;
+	uint64_t at = PUT(user_naps), gate;
+
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	for (size_t i = 0; i + 1 < size; i++) {
+		if (memcmp(pe_trampoline + i, "\x0f\x05", 2))
+			continue;
+		gate = pe_tramp_address(pe_trampoline + i);
+		enter_user(at);
+		v->regs.r12 = 202; /* futex, */
+		v->regs.rdi = PE_STATE + OUT_PARK;
+		v->regs.rsi = 0; /* wait */
+		v->regs.rdx = pe_load(pv->current->state, OUT_PARK) + 1;
+		v->regs.r13 = gate;
+		run();
+		ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+		ck_assert_uint_eq(e.vector, 13);
+		ck_assert_uint_eq(v->regs.rip, gate + 2);
+	}
+}
+END_TEST
+
+/* Nobody counts as asleep with a kick on its way: this is how that is seen. */
+START_TEST(a_kick_on_its_way_is_seen)
+{
+	sigset_t set, before;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, PE_SIG_KICK);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	ck_assert(!pe_kick_is_pending(getpid()));
+	pthread_kill(pthread_self(), PE_SIG_KICK);
+	ck_assert(pe_kick_is_pending(getpid()));
+	sigwait(&set, &sig);
+	ck_assert(!pe_kick_is_pending(getpid()));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ck_assert(pe_kick_is_pending(0)); /* no such process: nobody can tell */
+}
+END_TEST
+
+static atomic_bool pests_end;
+
+/* Kicks every user's process that does not run. */
+static void *pest(void *arg)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	(void)arg;
+	while (!atomic_load(&pests_end)) {
+		pthread_mutex_lock(&pv->pd->lock);
+		for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
+			if (p->is_user && p != pv->current && p != pv->partner)
+				kill(p->pid, PE_SIG_KICK);
+		}
+		pthread_mutex_unlock(&pv->pd->lock);
+		usleep(20);
+	}
+	return NULL;
+}
+
+/* Whatever wakes a program that was left: what the kernel hands to the next is not for it. */
+START_TEST(what_the_kernel_gives_one_program_no_other_takes)
+{
+	mfn_t user[2] = { HV_MFN_NONE, v->root_user };
+	uint64_t at = PUT(user_calls);
+	uint64_t *mark[2];
+	pthread_t t;
+
+	new_user();
+	user[0] = v->root_user;
+	for (unsigned i = 0; i < 2; i++)
+		mark[i] = (void *)world_at(w, user[i], WORLD_DATA + 0x100);
+	pthread_create(&t, NULL, pest, NULL);
+	for (unsigned i = 0; i < 200; i++) {
+		v->root_user = user[i & 1];
+		*mark[~i & 1] = 0;
+		enter_user(at);
+		v->regs.rbx = 40;
+		run_to_ud2();
+		ck_assert_uint_eq(*mark[~i & 1], 0);
+		ck_assert_uint_eq(*mark[i & 1], USER_STACK);
+		/* It is left within a system call: so it waits for its kernel. */
+		enter_user(at);
+		v->regs.rdi = 99;
+		run();
+		ck_assert(v->in_kernel);
+	}
+	atomic_store(&pests_end, true);
+	pthread_join(t, NULL);
+}
+END_TEST
+
 START_TEST(the_death_of_a_users_process_is_told_as_such)
 {
 	struct pe_vcpu *pv = v->engine_priv;
@@ -598,6 +698,9 @@ Suite *engine_usermode_suite(void)
 	tcase_add_loop_test(tc, whatever_user_code_writes_harms_only_itself, 0, 6);
 	tcase_add_loop_test(tc, made_up_hand_overs_enter_the_kernel_as_a_user_could, 0, 5);
 	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);
+	tcase_add_test(tc, nobody_sleeps_with_an_end_in_sight);
+	tcase_add_test(tc, a_kick_on_its_way_is_seen);
+	tcase_add_test(tc, what_the_kernel_gives_one_program_no_other_takes);
 	tcase_add_test(tc, the_death_of_a_users_process_is_told_as_such);
 	suite_add_tcase(s, tc);
 	return s;

@@ -17,6 +17,7 @@
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
@@ -72,6 +73,8 @@ static void need_within(struct program *p, unsigned n, uint64_t low, uint64_t hi
 	need_below(p, (uint32_t)high);
 }
 
+#define NEED_ARG_INSNS 6
+
 static void need_arg(struct program *p, unsigned n, uint32_t value)
 {
 	load_arg(p, n, true);
@@ -117,6 +120,9 @@ static void allow_futex(struct program *p)
 	need(p, BPF_JEQ, 0);
 	load_arg(p, 1, false);
 	need_below(p, 2); /* FUTEX_WAIT and FUTEX_WAKE */
+	/* A sleep has no end of its own: who sleeps stays asleep until somebody wakes him (pair.c). */
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE, NEED_ARG_INSNS, 0);
+	need_arg(p, 3, 0);
 	end_call(p, head);
 }
 

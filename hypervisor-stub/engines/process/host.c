@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +51,25 @@ bool pe_has_ended(pid_t pid)
 	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL))
 		return errno == ECHILD;
 	return si.si_pid == pid;
+}
+
+bool pe_kick_is_pending(pid_t pid)
+{
+	const uint64_t kick = UINT64_C(1) << (PE_SIG_KICK - 1);
+	char text[64], line[256];
+	bool pending = true;
+	FILE *f;
+
+	snprintf(text, sizeof(text), "/proc/%d/status", (int)pid);
+	f = fopen(text, "re");
+	if (!f)
+		return true;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "SigPnd:", 7))
+			pending = strtoull(line + 7, NULL, 16) & kick;
+	}
+	fclose(f);
+	return pending;
 }
 
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out)

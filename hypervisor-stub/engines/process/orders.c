@@ -21,6 +21,7 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
+#define TELL_EVERY_NS  10000000000u
 #define ORDER_LIMIT_NS 10000000000u /* a mapper that is silent for so long has been stopped */
 
 struct order {
@@ -54,9 +55,30 @@ void pe_proc_kill(struct pe_proc *p)
 	kill(p->pid, SIGKILL);
 }
 
+/* A guest can bring this about as often as it likes: the log hears of it once in a while. */
+static void tell_of_silent(struct pe_domain *pd, pid_t pid)
+{
+	uint64_t now = pe_now();
+
+	if (pd->silent_told && now - pd->silent_told < TELL_EVERY_NS) {
+		pd->silent_untold++;
+		return;
+	}
+	if (pd->silent_untold)
+		hv_log(pd->d,
+		       "guest process %d does not carry out orders: ended; so were %u others",
+		       (int)pid, pd->silent_untold);
+	else
+		hv_log(pd->d, "guest process %d does not carry out orders: ended", (int)pid);
+	pd->silent_told = now;
+	pd->silent_untold = 0;
+}
+
 static void kill_silent(struct pe_proc *p)
 {
-	hv_log(p->pd->d, "guest process %d does not carry out orders: ended", (int)p->pid);
+	if (p->dead)
+		return;
+	tell_of_silent(p->pd, p->pid);
 	pe_proc_kill(p);
 }
 
@@ -110,7 +132,7 @@ static void write_order(struct pe_proc *p, uint32_t op, uint64_t addr, uint64_t 
 	o->go = 0;
 	o->ack = 0;
 	atomic_store_explicit(&o->seq, p->tail, memory_order_release);
-	atomic_store(&p->staged, true);
+	atomic_store(&p->behind, true);
 }
 
 void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset, uint32_t prot)
@@ -155,10 +177,11 @@ void pe_order_publish(struct pe_proc *p, uint32_t go)
 	}
 	if (p->dead)
 		return;
-	if (go)
+	if (go) {
 		slot_of(p, p->tail)->go = go;
+		atomic_store(&p->behind, false);
+	}
 	ask = slot_of(p, p->tail)->ack;
-	atomic_store(&p->staged, false);
 	p->published = p->tail;
 	atomic_store(pe_word(p->ctl, CTL_TAIL), p->tail);
 	/*
@@ -213,10 +236,12 @@ static bool any_pending(struct pe_domain *pd, bool check)
 static void take_confirmation(struct pe_domain *pd, uint64_t id)
 {
 	for (struct pe_proc *p = pd->procs; p; p = p->next) {
-		if (p->ack_id == id && p->ack_pending && !p->dead) {
-			p->ack_pending = false;
-			p->confirmed = p->removed_at;
-		}
+		if (p->ack_id != id || !p->ack_pending || p->dead)
+			continue;
+		p->ack_pending = false;
+		p->confirmed = p->removed_at;
+		if (p->ack_at == p->tail)
+			atomic_store(&p->behind, false);
 	}
 }
 

@@ -17,6 +17,12 @@
  * from it, which it drops only when it is used again. That it says so is no proof; that it sleeps in
  * the host's kernel is one, and moving it from the word that it sleeps on to one that only we wake
  * is how we know. One that cannot be moved runs on, and is ended; its state is the vCPU's anyway.
+ * A sleeper wakes by himself neither by time, which the filter does not let him name, nor by a
+ * signal, which only we send; but one of ours may still be on its way:
+ *   1. a kick is sent to the user's process, which just then hands the vCPU to its kernel
+ *   2. the kernel goes over to another user, and we move the first one, which seems to sleep
+ *   3. the signal wakes it; and what the kernel hands to the other one, it takes as well
+ * So it is told not to take anything (CTL_PEER), and nobody counts as asleep with a kick pending.
  */
 #include <sched.h>
 
@@ -32,11 +38,22 @@ static void send_to_sleep(struct pe_proc *p)
 	pe_store(p->ctl, CTL_YIELDS, 0);
 }
 
+/* Nobody sends u a kick any more. True when none is on its way either. */
+static bool kicks_have_arrived(struct pe_proc *u)
+{
+	if (atomic_load(&u->kicked) && pe_kick_is_pending(u->pid))
+		return false;
+	atomic_store(&u->kicked, false);
+	return true;
+}
+
 static bool freeze(struct pe_proc *u)
 {
+	pe_store(u->ctl, CTL_PEER, 0);
 	send_to_sleep(u);
 	for (unsigned i = 0; i < FREEZE_TRIES; i++) {
-		if (pe_futex_move(pe_word(u->state, OUT_PARK), pe_word(u->ctl, CTL_FROZEN)))
+		if (kicks_have_arrived(u) &&
+		    pe_futex_move(pe_word(u->state, OUT_PARK), pe_word(u->ctl, CTL_FROZEN)))
 			return true;
 		sched_yield();
 	}
@@ -73,14 +90,9 @@ static bool is_wanted(const struct hv_vcpu *v)
 {
 	const struct hv_tracer *tracer = v->domain->machine->tracer;
 
-	/*
-	 * With several vCPUs a program was seen to die of a fault that was not its own, once in some
-	 * hundred starts of programs; until that is understood they go through us.
-	 */
-	return v->domain->nr_vcpus == 1 && !hv_mfn_is_none(v->root_user) &&
-	       !hv_mfn_same(v->root_user, v->root_kernel) && v->traps.syscall.va &&
-	       v->traps.syscall.va < PE_GUEST_END && !(tracer && tracer->every_call) &&
-	       !v->traps.in_nmi && !v->traps.nmi_pending;
+	return !hv_mfn_is_none(v->root_user) && !hv_mfn_same(v->root_user, v->root_kernel) &&
+	       v->traps.syscall.va && v->traps.syscall.va < PE_GUEST_END &&
+	       !(tracer && tracer->every_call) && !v->traps.in_nmi && !v->traps.nmi_pending;
 }
 
 /* p will have q's pages before it goes on. */
@@ -131,9 +143,10 @@ static bool make_ready(struct pe_vcpu *pv, struct pe_proc *q, struct pe_proc *p)
 	 */
 	pe_apply_log(q);
 	see(q, p);
-	if (atomic_load(&q->staged) || (q->is_user && q->removed_at != q->confirmed)) {
+	if (atomic_load(&q->behind) || (q->is_user && q->removed_at != q->confirmed)) {
 		pe_order_ask(q);
 		pe_order_wait_confirmed(q->pd);
+		pe_order_publish(q, 0); /* what was only added it may find a little later */
 	}
 	return !q->dead;
 }

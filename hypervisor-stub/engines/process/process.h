@@ -61,12 +61,14 @@ struct pe_proc {
 	uint64_t used;        /* for least recently used */
 	struct pe_proc *peer; /* whose pages are at PE_PEER; pair.c */
 	bool is_frozen;       /* sleeps where only we can wake it */
+	atomic_bool kicked;   /* was sent a signal, which may not have arrived yet */
 	struct pe_proc *next;
 
 	/* orders.c */
-	uint32_t tail;       /* orders written */
-	uint32_t published;  /* orders that the mapper may see */
-	atomic_bool staged;  /* some are not published; read without the lock by the vCPU thread */
+	uint32_t tail;      /* orders written */
+	uint32_t published; /* orders that the mapper may see */
+	/* Some may not have been carried out: it is resumed by its mapper, behind them. */
+	atomic_bool behind;  /* set under the lock, read without it by the vCPU thread */
 	uint32_t removed_at; /* number of the last order that removed something */
 	uint32_t confirmed;  /* the mapper has confirmed all orders up to this one */
 	uint32_t ack_at;     /* number of the order that asks for a confirmation */
@@ -139,6 +141,10 @@ struct pe_domain {
 	/* cache.c */
 	struct pe_proc *procs; /* all that have an owner */
 	uint64_t clock;
+
+	/* orders.c: when the log was told of a silent process last, and how often it was not since */
+	uint64_t silent_told;
+	unsigned silent_untold;
 
 	/* mappings.c */
 	struct pe_removal log[PE_LOG_SIZE];
@@ -241,6 +247,8 @@ void pe_futex_wake(_Atomic uint32_t *word, int how_many);
 bool pe_futex_move(_Atomic uint32_t *from, _Atomic uint32_t *to);
 /* Whether a child of ours has ended (it stays to be reaped). */
 bool pe_has_ended(pid_t pid);
+/* Whether a kick has been sent to it that has not arrived; true where the host does not tell. */
+bool pe_kick_is_pending(pid_t pid);
 /* What the scheduler says of a thread: time on a core, time waiting for one, and how often it ran. */
 struct pe_schedstat {
 	uint64_t run_ns, wait_ns, runs;

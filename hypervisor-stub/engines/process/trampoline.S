@@ -599,6 +599,8 @@ wait:	mov	CTL(CTL_SPINS), %r12d
 
 check:	cmp	%ebx, STATE(STATE_GO)
 	jne	resume
+	cmpl	$0, CTL(CTL_PEER) /* what its peer gives now is for another one */
+	je	1f
 	cmpl	$0, STATE(STATE_TURN)
 	je	1f
 	mov	PEER(OUT_SEQ), %edx

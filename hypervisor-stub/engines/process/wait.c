@@ -26,9 +26,11 @@
 #define PAUSE_MAX_NS  1000000000u
 
 /* Kicks that bring no exit: when to look at the guest's use of its core, and what is too much. */
-#define DEAF_LOOK_NS 5000000u
-#define DEAF_RUNS    200u
-#define DEAF_RUN_NS  50000000u
+#define DEAF_LOOK_NS    5000000u
+#define DEAF_RUNS       200u
+#define DEAF_RUN_NS     50000000u
+
+#define MAPPER_LIMIT_NS 2000000000u /* for the orders before a guest goes on, while it is kicked */
 
 /* ---- the one or two processes that may run ----------------------------------------------------- */
 
@@ -103,9 +105,15 @@ void pe_go(struct pe_proc *p)
 	pe_store(p->ctl, CTL_ANSWERED, p->seq);
 	if (!++p->go)
 		p->go = 1;
-	if (atomic_load(&p->staged)) {
+	/*
+	 * That all orders are published says nothing: another vCPU may have done that just now.
+	 *   1. we order that a page be unmapped, and leave it to our resume to publish that
+	 *   2. their retire() or sync() asks us for a confirmation, publishes it, and waits
+	 *   3. we resume our guest, and it finds the page: the mapper has not had the core yet
+	 */
+	if (atomic_load(&p->behind)) {
 		pthread_mutex_lock(&p->pd->lock);
-		if (p->tail != p->published) {
+		if (atomic_load(&p->behind)) {
 			pe_order_publish(p, p->go);
 			pthread_mutex_unlock(&p->pd->lock);
 			return;
@@ -116,20 +124,28 @@ void pe_go(struct pe_proc *p)
 	make_it_look(p);
 }
 
+static void set_pending(const struct runners *r)
+{
+	pe_store(r->k->ctl, CTL_PENDING, 1);
+	if (r->u)
+		pe_store(r->u->ctl, CTL_PENDING, 1);
+}
+
 static void stop_guest(const struct runners *r)
 {
 	struct pe_proc *p = who_runs(r);
 
-	pe_store(r->k->ctl, CTL_PENDING, 1);
-	if (r->u)
-		pe_store(r->u->ctl, CTL_PENDING, 1);
+	set_pending(r);
+	atomic_store(&p->kicked, true);
 	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
 }
 
 /* What is known of a guest that was told to stop and has not. */
 struct stop {
 	bool wanted;
-	pid_t pid; /* whom the numbers are about */
+	const struct pe_proc *went_on; /* in this run; its mapper releases it */
+	uint64_t mappers_limit;        /* by then it must have */
+	pid_t pid;                     /* whom the numbers are about */
 	uint64_t next_kick, next_look;
 	struct pe_schedstat before;
 };
@@ -156,6 +172,19 @@ static bool is_deaf(const struct pe_proc *p, struct stop *s, uint64_t now)
 	return st.runs - s->before.runs > DEAF_RUNS || st.run_ns - s->before.run_ns > DEAF_RUN_NS;
 }
 
+/*
+ * Whether the guest cannot run yet, for its mapper still has orders to carry out. Kicks would only
+ * take the core from the mapper. The guest can pretend so, but not for long.
+ */
+static bool is_held_back(const struct pe_proc *p, struct stop *s, uint64_t now)
+{
+	if (pe_load(p->state, STATE_GO) == p->go)
+		return false;
+	if (!s->mappers_limit)
+		s->mappers_limit = now + MAPPER_LIMIT_NS;
+	return now < s->mappers_limit;
+}
+
 /* One round of stopping a guest. False when it must be ended instead. */
 static bool press(const struct runners *r, struct stop *s, uint64_t now)
 {
@@ -163,10 +192,14 @@ static bool press(const struct runners *r, struct stop *s, uint64_t now)
 		s->next_look = now + DEAF_LOOK_NS;
 	if (now < s->next_kick)
 		return true;
+	s->next_kick = now + REKICK_NS;
+	if (is_held_back(s->went_on, s, now)) {
+		set_pending(r);
+		return true;
+	}
 	if (is_deaf(who_runs(r), s, now))
 		return false;
 	stop_guest(r);
-	s->next_kick = now + REKICK_NS;
 	return true;
 }
 
@@ -267,7 +300,7 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 	unsigned yields = spins ? 0 : pv->yields;
 	uint64_t went = yields || spins ? pe_ticks() : 0;
 	uint64_t served = 0; /* the deadline that hv_vcpu_tick() has seen */
-	struct stop stop = { 0 };
+	struct stop stop = { .went_on = p };
 	struct pe_proc *stopped;
 
 	set_bell(pv, &r);
