@@ -1071,6 +1071,60 @@ START_TEST(refused_mappings_end_in_an_error)
 }
 END_TEST
 
+static void *wake_nursery(void *arg)
+{
+	usleep(2300000);
+	kill(*(pid_t *)arg, SIGCONT);
+	return NULL;
+}
+
+/* Processes that the keeper's thread is the parent of. */
+static unsigned count_children(const struct pe_domain *pd)
+{
+	char path[64];
+	unsigned n = 0;
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)pd->keeper_tid);
+	f = fopen(path, "r");
+	while (f && fscanf(f, "%d", &pid) == 1)
+		n++;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+START_TEST(a_slow_nursery_makes_each_process_once)
+{
+	struct pe_domain *pd = pe_of(&w->domain);
+	mfn_t frame = w->run[0].mfn;
+	unsigned nr, had;
+	pthread_t t;
+
+	remap(1);
+	world_enter_at(w, 0, PUT(blob_read));
+	ck_assert_uint_eq(read_again(), 1);
+	usleep(200000); /* the spare ones are made */
+	kill(pd->nursery, SIGSTOP);
+	pthread_create(&t, NULL, wake_nursery, &pd->nursery);
+	for (unsigned i = 0; i < 4; i++) {
+		v->root_kernel = world_alloc(w, 1);
+		world_map(w, v->root_kernel, WORLD_CODE, 16, frame, "x");
+		world_enter_at(w, 0, WORLD_CODE + 0x8000);
+		ck_assert_int_eq(hv_engine_process.vcpu_run(v, &e), 0);
+	}
+	pthread_join(t, NULL);
+	usleep(200000);
+	pthread_mutex_lock(&pd->lock);
+	nr = pd->nr_procs;
+	had = count_children(pd);
+	pthread_mutex_unlock(&pd->lock);
+	if (had)
+		ck_assert_uint_eq(had, nr + 1); /* and the nursery */
+}
+END_TEST
+
 START_TEST(without_a_nursery_there_is_an_error_and_no_waiting)
 {
 	struct pe_domain *pd = pe_of(&w->domain);
@@ -1180,6 +1234,7 @@ Suite *engine_process_suite(void)
 	tcase_add_test(tc, the_end_of_its_process_is_the_end_of_a_vcpu);
 	tcase_add_test(tc, refused_mappings_end_in_an_error);
 	tcase_add_test(tc, without_a_nursery_there_is_an_error_and_no_waiting);
+	tcase_add_test(tc, a_slow_nursery_makes_each_process_once);
 	tcase_add_loop_test(tc, an_impossible_range_gets_a_sentence, 0, ARRAY_LEN(ranges));
 
 	tc = new_case(s, "few processes", setup_small);

@@ -30,8 +30,8 @@
 #define HAVE_LIBC_RSEQ 1
 #endif
 
-#define BORN_WITHIN_NS  2000000000u /* a clone that is not ready by then is given up */
-#define FIRST_SLOT_SELF 0           /* the nursery's own slot */
+#define BORN_WITHIN_NS  10000000000u /* a clone that is not ready by then is given up */
+#define FIRST_SLOT_SELF 0            /* the nursery's own slot */
 
 /* ---- in the child, before it empties itself --------------------------------------------------- */
 
@@ -154,16 +154,28 @@ static void wait_for_end(pid_t pid)
 		continue;
 }
 
-/* Waits until the word, which is woken when it changes, is not `old`; false when pid ends first. */
-static bool wait_for_change(_Atomic uint32_t *word, uint32_t old, pid_t pid)
+static bool is_stopping(struct pe_domain *pd)
 {
-	uint64_t end = pe_now() + BORN_WITHIN_NS;
+	bool stopping;
 
-	while (atomic_load(word) == old) {
-		uint64_t now = pe_now();
+	pthread_mutex_lock(&pd->lock);
+	stopping = pd->stopping;
+	pthread_mutex_unlock(&pd->lock);
+	return stopping;
+}
 
-		pe_futex_wait(word, old, now + 20000000);
-		if (atomic_load(word) == old && (now >= end || pe_has_ended(pid)))
+/*
+ * Waits for the nursery's answer; false when it ends instead. There is no limit, for there is no
+ * taking back what was asked for: on a busy host
+ *   1. the nursery does not get a core for long, and we give up
+ *   2. we free the slot, and aim the script at another one, for another request
+ *   3. the nursery serves both: two processes share a slot, and one of them nobody knows of
+ */
+static bool wait_for_nursery(struct pe_domain *pd, _Atomic uint32_t *done, uint32_t before)
+{
+	while (atomic_load(done) == before) {
+		pe_futex_wait(done, before, pe_now() + 20000000);
+		if (atomic_load(done) == before && (pe_has_ended(pd->nursery) || is_stopping(pd)))
 			return false;
 	}
 	return true;
@@ -198,7 +210,7 @@ static pid_t clone_into(struct pe_domain *pd, unsigned slot)
 	pe_script_aim(pd, slot);
 	atomic_fetch_add(pe_word(zctl, ZCTL_REQUEST), 1);
 	pe_futex_wake(pe_word(zctl, ZCTL_REQUEST), 1);
-	if (!wait_for_change(pe_word(zstate, ZSTATE_DONE), done, pd->nursery))
+	if (!wait_for_nursery(pd, pe_word(zstate, ZSTATE_DONE), done))
 		return -ECHILD;
 	return (pid_t)pe_load(zstate, ZSTATE_PID);
 }
