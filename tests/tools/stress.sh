@@ -4,8 +4,8 @@
 #
 # Counted before and after, at rest, and a difference fails:
 #   in the guest    pages in use, processes, open files (the program `stress` counts them)
-#   on the host     descriptors of the machine's own process, and of all its processes together less three for
-#                   each guest process (memfd and two ends of pipes); processes that are left when it has ended
+#   on the host     descriptors of the machine's own process; those of the guest's processes, three each (memfd and
+#                   two ends of pipes; one that has ended and is not buried has none); processes that are left at the end
 # The guest's processes on the host are a cache: they may become more, up to PROCESSES.
 set -u
 export LC_ALL=C
@@ -28,32 +28,33 @@ count() {
 	for p in "${last[@]:1}"; do count_theirs=$((count_theirs + $(descriptors "$p"))); done
 }
 
-# The guest rests for two seconds after each of its two looks.
-wait_for() {
+# The guest rests after each of its two looks. Processes that have just been ended get a moment to go.
+wait_and_count() {
+	local i
 	until grep -aq "^stress: $1:" "$out"; do
 		kill -0 $pid 2>/dev/null || return 1
 		sleep 0.2
 	done
-	sleep 0.5
 	machine=$(pgrep -P $pid | head -n 1)
-	[ -n "$machine" ]
+	for i in 1 2 3 4 5 6; do
+		sleep 0.5
+		count
+		[ $count_theirs != $((3 * count_procs)) ] || break
+	done
+	echo "stress: host, $1: $count_procs guest processes, $count_own descriptors of the machine's own, $count_theirs of theirs"
 }
 
 failed=
 bad() { echo "stress: FAILED: $*"; failed=1; }
 
 timeout -k 10 $((seconds + 120)) "$O/paravane" run --vcpus "$vcpus" --processes "$PROCESSES" \
-	--cmdline "run=stress $seconds 0 2" "$O/guests/unix" </dev/null >"$out" &
+	--cmdline "run=stress $seconds 0 5" "$O/guests/unix" </dev/null >"$out" &
 pid=$! last=()
-if wait_for before; then
-	count
+if wait_and_count before; then
 	own=$count_own
-	echo "stress: host, before: $count_procs guest processes, $count_own descriptors of the machine's own, $count_theirs of theirs"
-	theirs=$((count_theirs - 3 * count_procs))
-	wait_for after && count
-	echo "stress: host, after: $count_procs guest processes, $count_own descriptors of the machine's own, $count_theirs of theirs"
+	wait_and_count after
 	[ "$count_own" = "$own" ] || bad "the machine's descriptors: $own before, $count_own after"
-	[ $((count_theirs - 3 * count_procs)) = "$theirs" ] || bad "the guest processes' descriptors"
+	[ "$count_theirs" = $((3 * count_procs)) ] || bad "the guest processes' descriptors are not three each"
 	[ "$count_procs" -le $((PROCESSES + 1)) ] || bad "$count_procs guest processes"
 else
 	bad "it ended too soon"
