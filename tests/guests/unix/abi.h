@@ -42,6 +42,8 @@
 	x(dup2)       /* descriptor, new descriptor or -1 -> descriptor */                \
 	x(pipe)       /* int[2] */                                                        \
 	x(unlink)     /* path */                                                          \
+	x(fsync)      /* descriptor: what was written to it survives a power cut */       \
+	x(sync)       /* and all that was written to anything */                          \
 	x(readdir)    /* index, struct unix_dirent * -> 0, or -ENOENT beyond the last */  \
 	x(setpgid)    /* pid or 0, group or 0 */                                          \
 	x(foreground) /* group that the console's signals go to */                        \
@@ -72,11 +74,14 @@ enum unix_call {
 #define ENOMEM       12
 #define EFAULT       14
 #define EEXIST       17
+#define ENOTDIR      20
+#define EISDIR       21
 #define EINVAL       22
 #define ENFILE       23
 #define EMFILE       24
 #define EFBIG        27
 #define ENOSPC       28
+#define EROFS        30
 #define EPIPE        32
 #define ENAMETOOLONG 36
 #define ENOSYS       38

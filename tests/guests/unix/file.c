@@ -13,6 +13,7 @@
 #include "pvops/lib/string.h"
 #include "pvops/pvguest.h"
 #include "tests/guests/unix/abi.h"
+#include "tests/guests/unix/disk.h"
 #include "tests/guests/unix/fs.h"
 #include "tests/guests/unix/page.h"
 #include "tests/guests/unix/proc.h"
@@ -234,12 +235,33 @@ static void disk_close(struct file *f)
 
 static const struct file_ops disk_ops = { disk_read, disk_write, disk_close };
 
+int file_sync(unsigned int fd)
+{
+	struct file *f = lookup(fd);
+	struct node *n;
+	int rc = 0;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops != &disk_ops)
+		return -EINVAL;
+	file_get(f);
+	n = f->data;
+	if (n->ops->sync)
+		rc = n->ops->sync(n);
+	file_put(f);
+	return rc;
+}
+
 static struct file *open_node(const char *path, int flags, int *error)
 {
 	struct node *n;
 	struct file *f;
 
-	*error = fs_root->open(path, flags & O_CREAT, &n);
+	if (!strncmp(path, "dev/", 4))
+		*error = disk_node(path + 4, &n);
+	else
+		*error = fs_root->open(path, flags & O_CREAT, &n);
 	if (!*error && flags & O_TRUNC && flags & O_ACCMODE) {
 		*error = n->ops->resize(n, 0);
 		if (*error)

@@ -39,6 +39,7 @@ int file_close(unsigned int fd);
 long file_read(unsigned int fd, uint64_t to, uint64_t len);
 long file_write(unsigned int fd, uint64_t from, uint64_t len);
 long file_seek(unsigned int fd, uint64_t offset);
+int file_sync(unsigned int fd);
 int file_dup2(unsigned int fd, int to);
 
 /* fork(): the child has the parent's descriptors. */

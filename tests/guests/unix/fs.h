@@ -9,6 +9,7 @@
 #ifndef TESTS_GUESTS_UNIX_FS_H
 #define TESTS_GUESTS_UNIX_FS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ struct node_ops {
 	int (*resize)(struct node *n, uint64_t size);
 	/* Nobody uses it and it has no name. */
 	void (*release)(struct node *n);
+	/* What was written will be there after a power cut. NULL: it never is. 0 or -E*. */
+	int (*sync)(struct node *n);
 };
 
 struct node {
@@ -40,6 +43,8 @@ struct fs {
 	int (*unlink)(const char *name);
 	/* 0, or -ENOENT beyond the last. */
 	int (*list)(uint64_t index, struct unix_dirent *entry);
+	/* All of it as node_ops.sync; NULL: never. end: it will not be used any more. */
+	int (*sync)(bool end);
 };
 
 /* The file system that names are looked up in. */
@@ -64,5 +69,12 @@ int ramfs_add(const char *name, const void *data, size_t len);
 
 /* Adds what a "newc" archive of cpio's holds; returns the number of files, or -E*. */
 int cpio_unpack(const void *archive, size_t len, int (*add)(const char *, const void *, size_t));
+
+/* ---- the second extended file system, on a disk (ext2.c) ---- */
+
+extern const struct fs ext2;
+
+/* Makes ext2 the file system of a disk; 0, or -E* with a line in the log that says why. */
+int ext2_mount(const char *disk);
 
 #endif /* TESTS_GUESTS_UNIX_FS_H */

@@ -10,9 +10,12 @@
  * The kernel knows nothing of hypercalls: pvops/ does. A program has an address space of its own
  * whose user's root does not contain the kernel.
  *
- * Command line: [roots=two|one] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
+ *   disk.c bcache.c ext2*.c                  disks, and a file system on one
+ *
+ * Command line: [root=/dev/DISK] [roots=two|one] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
  * switched off; else there is a shell. roots=: see vm_roots.
  */
+#include "frontends/blkdev.h"
 #include "pvops/aspace.h"
 #include "pvops/lib/string.h"
 #include "pvops/mmu.h"
@@ -66,6 +69,22 @@ static void add_words(struct exec_args *args, const char *text)
 	}
 }
 
+/* root=/dev/xvda: the files of that disk instead of the archive's. */
+static void mount_root(void)
+{
+	const char *root = strstr(pv_boot.cmdline, "root=/dev/");
+	char name[BLKDEV_NAME] = "";
+	size_t n;
+
+	if (!root)
+		return;
+	root += strlen("root=/dev/");
+	for (n = 0; root[n] && root[n] != ' ' && n < sizeof(name) - 1; n++)
+		name[n] = root[n];
+	must(ext2_mount(name), "mount the root");
+	fs_root = &ext2;
+}
+
 /* The first process, while it is still in the kernel. */
 static void become_init(void)
 {
@@ -73,6 +92,7 @@ static void become_init(void)
 	const char *run = strstr(pv_boot.cmdline, "run=");
 	int i;
 
+	mount_root();
 	must(exec_add_arg(&args, "init"), "start init");
 	if (run)
 		add_words(&args, run + 4);

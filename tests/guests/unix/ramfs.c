@@ -140,7 +140,7 @@ static void ram_release(struct node *n)
 	__atomic_store_n(&of(n)->pages, NULL, __ATOMIC_RELEASE);
 }
 
-static const struct node_ops ram_ops = { ram_page, ram_resize, ram_release };
+static const struct node_ops ram_ops = { ram_page, ram_resize, ram_release, NULL };
 
 static struct ram_file *find(const char *name)
 {
@@ -226,7 +226,7 @@ static int ram_list(uint64_t index, struct unix_dirent *entry)
 	return rc;
 }
 
-const struct fs ramfs = { ram_open, ram_unlink, ram_list };
+const struct fs ramfs = { ram_open, ram_unlink, ram_list, NULL };
 
 int ramfs_add(const char *name, const void *data, size_t len)
 {

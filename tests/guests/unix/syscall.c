@@ -326,6 +326,17 @@ static long do_unlink(struct pv_frame *f)
 	return len < 0 ? len : fs_root->unlink(name);
 }
 
+static long do_fsync(struct pv_frame *f)
+{
+	return file_sync((unsigned int)f->rdi);
+}
+
+static long do_sync(struct pv_frame *f)
+{
+	(void)f;
+	return fs_root->sync ? fs_root->sync(false) : 0;
+}
+
 static long do_readdir(struct pv_frame *f)
 {
 	struct unix_dirent entry;
@@ -365,6 +376,8 @@ static long do_poweroff(struct pv_frame *f)
 	(void)f;
 	if (current()->pid != 1)
 		return -EPERM;
+	if (fs_root->sync)
+		fs_root->sync(true);
 	pv_shutdown(0);
 }
 

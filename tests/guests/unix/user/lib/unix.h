@@ -64,6 +64,8 @@ static inline long seek(int fd, uint64_t offset) { return CALL(seek, fd, offset,
 static inline int dup2(int fd, int to) { return (int)CALL(dup2, fd, to, 0); }
 static inline int pipe(int fd[2]) { return (int)CALL(pipe, fd, 0, 0); }
 static inline int unlink(const char *path) { return (int)CALL(unlink, path, 0, 0); }
+static inline int fsync(int fd) { return (int)CALL(fsync, fd, 0, 0); }
+static inline int sync(void) { return (int)CALL(sync, 0, 0, 0); }
 static inline int readdir(uint64_t i, struct unix_dirent *e) { return (int)CALL(readdir, i, e, 0); }
 static inline int setpgid(int pid, int group) { return (int)CALL(setpgid, pid, group, 0); }
 static inline int foreground(int group) { return (int)CALL(foreground, group, 0, 0); }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Disks, and each as a file "dev/NAME": reading and writing goes through the cache of blocks.
+ *
+ * A disk that is there stays in the table; one that the other side takes away answers with errors.
+ */
+#include "tests/guests/unix/disk.h"
+
+#include <stddef.h>
+
+#include "abi/errno.h"
+#include "pvops/lib/string.h"
+#include "pvops/xs.h"
+#include "tests/guests/unix/mutex.h"
+
+#define MAX_DISKS 16
+
+struct disk {
+	struct node node; /* the first member */
+	struct blkdev *dev;
+};
+
+static struct disk disks[MAX_DISKS];
+static unsigned int nr_disks;
+static struct mutex lock;
+
+int disk_error(int rc)
+{
+	return rc == -XEN_EROFS ? -EROFS : rc ? -EIO : 0;
+}
+
+uint64_t disk_blocks(struct blkdev *dev)
+{
+	struct blkdev_geometry g;
+
+	blkdev_get_geometry(dev, &g);
+	return g.sectors / (BLOCK / BLKDEV_SECTOR);
+}
+
+/* ---- as a file ---- */
+
+static int disk_page(struct node *n, uint64_t index, bool write, void **page)
+{
+	struct blkdev *dev = ((struct disk *)n)->dev;
+	struct blkdev_geometry g;
+
+	blkdev_get_geometry(dev, &g);
+	if (write && g.readonly)
+		return -EROFS;
+	if (index >= disk_blocks(dev))
+		return write ? -ENOSPC : -EIO;
+	return bcache_get(dev, index, write ? BLOCK_WRITE : BLOCK_READ, page);
+}
+
+static int disk_resize(struct node *n, uint64_t size)
+{
+	(void)n;
+	(void)size;
+	return 0; /* O_TRUNC is heard often and means nothing here */
+}
+
+static int disk_sync(struct node *n)
+{
+	return bcache_sync(((struct disk *)n)->dev);
+}
+
+static void disk_release(struct node *n)
+{
+	(void)n;
+}
+
+static const struct node_ops disk_ops = { disk_page, disk_resize, disk_release, disk_sync };
+
+/* ---- the table ---- */
+
+static struct disk *find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_disks; i++)
+		if (!strcmp(disks[i].dev->name, name))
+			return &disks[i];
+	return NULL;
+}
+
+static int add(const char *node, unsigned int vdev, void *arg)
+{
+	struct disk *d = &disks[nr_disks];
+	char name[BLKDEV_NAME];
+
+	(void)arg;
+	blkfront_name(vdev, name);
+	if (nr_disks == MAX_DISKS)
+		return 1;
+	if (find(name) || blkfront_open(node, NULL, &d->dev))
+		return 0;
+	d->node = (struct node){ .ops = &disk_ops, .users = 1 };
+	nr_disks++;
+	return 0;
+}
+
+void disk_find_all(void)
+{
+	static bool has_store;
+
+	mutex_lock(&lock);
+	has_store = has_store || !pv_xs_init(pv_boot.start);
+	if (has_store)
+		blkfront_each(add, NULL);
+	mutex_unlock(&lock);
+}
+
+/* One that is not there may have come lately. */
+static struct disk *get(const char *name)
+{
+	if (!find(name))
+		disk_find_all();
+	return find(name);
+}
+
+struct blkdev *disk_open(const char *name)
+{
+	struct disk *d = get(name);
+
+	return d ? d->dev : NULL;
+}
+
+int disk_node(const char *name, struct node **n)
+{
+	struct disk *d = get(name);
+
+	if (!d)
+		return -ENOENT;
+	d->node.size = disk_blocks(d->dev) * BLOCK;
+	node_get(&d->node);
+	*n = &d->node;
+	return 0;
+}
