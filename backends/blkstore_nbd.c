@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "backends/nbd_client.h"
@@ -38,6 +39,7 @@
 #define MAX_REQUEST  (BLKSTORE_MAX_IOV * 4096u)
 #define TRIM_PIECE   (UINT64_C(1) << 30) /* longer discards go in pieces of so much */
 #define RETRY_MS     100u                /* between attempts to connect */
+#define TICK_MS      500u                /* between looks whether a reply is late */
 #define HURRY_MS     1000u               /* reply_ms when nobody has time to wait */
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -86,9 +88,11 @@ struct nbd_store {
 	bool wants_room; /* the socket took no more: the owner waits for room */
 	bool own_flush;  /* one is to be sent */
 	bool own_sent;   /* and one is under way */
+	bool is_ticking;
 	bool closing;
-	uint64_t lost_ns;     /* since when requests have found no server; 0: none has */
-	uint64_t next_try_ns; /* the owner's */
+	/* The owner's. A server that connects and then breaks the protocol is none, either. */
+	uint64_t lost_ns; /* since when requests wait and none is answered; 0: the last one was */
+	uint64_t next_try_ns; /* to connect */
 
 	struct kept *log, **log_tail;
 	uint64_t log_bytes, log_seq;
@@ -183,6 +187,17 @@ static struct slot *free_slot(struct nbd_store *n)
 	return NULL;
 }
 
+/* Lock: n. */
+static void tick(struct nbd_store *n)
+{
+	unsigned ms = n->limits.reply_ms < TICK_MS ? n->limits.reply_ms : TICK_MS;
+	struct itimerspec t = { .it_value = { ms / 1000, ms % 1000 * 1000000L } };
+
+	if (!n->is_ticking)
+		timerfd_settime(n->timer_fd, 0, &t, NULL);
+	n->is_ticking = true;
+}
+
 /* A place for a request (NULL: a flush of our own), and the head of its message. Lock: n. */
 static void begin(struct nbd_store *n, struct slot *s, struct blkstore_req *req)
 {
@@ -205,6 +220,7 @@ static void begin(struct nbd_store *n, struct slot *s, struct blkstore_req *req)
 		            .sent_ns = nbd_now_ns(),
 		            .log_seq = n->log_seq };
 	n->nr_sent++;
+	tick(n);
 	at = nbd_put16(nbd_put16(nbd_put32(at, NBD_REQUEST), (uint16_t)flags), (uint16_t)command);
 	at = nbd_put64(at, (uint64_t)s->generation << 32 | (uint64_t)(s - n->slot));
 	nbd_put32(nbd_put64(at, offset), (uint32_t)len);
@@ -362,6 +378,8 @@ static void complete(struct nbd_store *n, struct slot *s)
 	int rc = s->error;
 	bool again = false;
 
+	n->lost_ns = 0;
+	n->next_try_ns = 0;
 	if (!rc && req && req->op == BLKSTORE_READ && s->got != s->len)
 		rc = -EIO;
 	pthread_mutex_lock(&n->lock);
@@ -421,7 +439,6 @@ static void lose(struct nbd_store *n)
 			n->tail = end;
 		n->head = list;
 	}
-	n->next_try_ns = 0;
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -507,10 +524,16 @@ static bool find(struct nbd_store *n)
 	pthread_mutex_lock(&n->lock);
 	n->export.structured = e.structured;
 	n->fd = fd;
-	n->lost_ns = 0;
 	push_out(n);
 	pthread_mutex_unlock(&n->lock);
 	return true;
+}
+
+/* Whether requests have waited for long enough. */
+static bool has_waited(struct nbd_store *n)
+{
+	return atomic_load(&n->hurried) ||
+	       (n->lost_ns && nbd_now_ns() - n->lost_ns >= (uint64_t)n->limits.lost_ms * 1000000);
 }
 
 /* Requests wait and there is no server: an attempt, or their end. */
@@ -744,6 +767,8 @@ static void serve_connection(struct nbd_store *n)
 	while (!rc);
 	if (rc < 0 || is_late(n)) {
 		lose(n);
+		if (has_waited(n))
+			fail_all(n, -EIO);
 		look_for_server(n);
 		return;
 	}
@@ -757,26 +782,31 @@ static void serve_connection(struct nbd_store *n)
 /* Until there is something to do. False: it is time to go. */
 static bool wait_for_work(struct nbd_store *n)
 {
-	struct pollfd p[2] = { { .fd = n->bell_fd, .events = POLLIN },
-		               { .fd = n->fd, .events = POLLIN } };
-	int ms = -1;
+	struct pollfd p[3] = { { .fd = n->bell_fd, .events = POLLIN },
+		               { .fd = n->fd, .events = POLLIN },
+		               { .fd = n->timer_fd, .events = POLLIN } };
 	eventfd_t rung;
 	bool over;
+	int ms;
 
 	pthread_mutex_lock(&n->lock);
 	over = n->closing && !n->head && !n->nr_sent;
 	if (n->wants_room)
 		p[1].events |= POLLOUT;
-	if (n->fd < 0 && n->head)
-		ms = RETRY_MS;
-	else if (n->nr_sent)
-		ms = 500;
+	ms = n->fd < 0 && n->head ? (int)RETRY_MS : -1;
 	pthread_mutex_unlock(&n->lock);
 	if (over)
 		return false;
-	poll(p, 2, ms);
+	poll(p, 3, ms);
 	if (p[0].revents)
 		eventfd_read(n->bell_fd, &rung);
+	if (p[2].revents && eventfd_read(n->timer_fd, &rung) == 0) {
+		pthread_mutex_lock(&n->lock);
+		n->is_ticking = false;
+		if (n->nr_sent)
+			tick(n);
+		pthread_mutex_unlock(&n->lock);
+	}
 	return true;
 }
 
@@ -839,6 +869,8 @@ static void release(struct nbd_store *n)
 		close(n->bell_fd);
 	if (n->stop_fd >= 0)
 		close(n->stop_fd);
+	if (n->timer_fd >= 0)
+		close(n->timer_fd);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
@@ -938,7 +970,8 @@ static int start_owner(struct nbd_store *n, const struct opening *o)
 
 	n->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (n->bell_fd < 0 || n->stop_fd < 0)
+	n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (n->bell_fd < 0 || n->stop_fd < 0 || n->timer_fd < 0)
 		return refuse(o, -errno, "descriptors are short; allow more (ulimit -n)");
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -957,7 +990,7 @@ int blkstore_open_nbd_with(struct blkstore **out, const char *uri, bool readonly
 	if (!n)
 		return refuse(&o, -ENOMEM, "memory is short; free some");
 	n->s = (struct blkstore){ .ops = &nbd_ops, .kind = "nbd" };
-	n->fd = n->bell_fd = n->stop_fd = -1;
+	n->fd = n->bell_fd = n->stop_fd = n->timer_fd = -1;
 	n->tail = &n->head;
 	n->log_tail = &n->log;
 	n->limits = *limits;
