@@ -71,6 +71,11 @@ struct nbd_store {
 	bool uses_fua; /* no flush, but writes that are durable when answered */
 	int bell_fd;   /* wakes the owner */
 	int stop_fd;   /* readable: no time to wait for a connection */
+	/*
+	 * Ticks while something is sent and not answered, so that the owner, who may be asleep when a
+	 * submitter sends, looks whether it is late; arming it costs less than waking the owner.
+	 */
+	int timer_fd;
 	pthread_t thread;
 	_Atomic uint64_t size;
 	atomic_bool hurried;
