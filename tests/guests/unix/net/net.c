@@ -241,12 +241,11 @@ int net_send(struct net *n, uint8_t *page, const struct net_out *out)
 	if (out->csum && n->info.csum_ipv4) {
 		p.csum_partial = true;
 	} else if (out->csum) {
-		uint32_t sum = net_sum(0, l4, out->len);
+		bool odd = false;
+		uint32_t sum = add_piece(0, l4, out->len, &odd);
 
-		/* The data's pieces begin at even places: out->len is even where there are any. */
 		for (unsigned i = 0; i < out->nr_more; i++)
-			sum = (uint16_t)~net_sum_end(
-				net_sum(sum, out->more[i].va, out->more[i].len));
+			sum = add_piece(sum, out->more[i].va, out->more[i].len, &odd);
 		put16(l4 + out->csum, net_sum_end(sum));
 	}
 	if (out->gso_size) {
