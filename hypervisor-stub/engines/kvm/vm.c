@@ -21,6 +21,7 @@
 #define MAX_CPUID        256u
 
 #define MSR_EFER         0xc0000080u
+#define MSR_TSC          0x10u
 #define MSR_STAR         0xc0000081u
 #define MSR_LSTAR        0xc0000082u
 #define MSR_CSTAR        0xc0000083u
@@ -281,6 +282,29 @@ static void set_xcr0(struct kv_cpu *c)
 	(void)ioctl(c->fd, KVM_SET_XCRS, &x);
 }
 
+/*
+ * The guest's clock is computed from the host's TSC: rdtsc shall give just that. By offset where KVM
+ * can be told one, else by value, which KVM turns into an offset.
+ */
+static void set_tsc(struct kv_cpu *c)
+{
+	uint64_t none = 0;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&none,
+	};
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} m = { .head.nmsrs = 1, .e.index = MSR_TSC };
+
+	if (!ioctl(c->fd, KVM_SET_DEVICE_ATTR, &attr))
+		return;
+	m.e.data = __builtin_ia32_rdtsc();
+	(void)ioctl(c->fd, KVM_SET_MSRS, &m);
+}
+
 int kv_cpu_reset_fpu(struct kv_cpu *c)
 {
 	struct kvm_xsave *x = calloc(1, sizeof(*x));
@@ -323,6 +347,7 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index)
 	if (rc)
 		goto fail;
 	set_xcr0(c);
+	set_tsc(c);
 	rc = kv_cpu_reset_fpu(c);
 	if (rc)
 		goto fail;
