@@ -91,6 +91,16 @@ static void tally_high(struct tally *t, mfn_t table, unsigned level, uint64_t e)
 	hold(t, mfn, 1, 1);
 }
 
+/* Xen's part of a root holds what the engine put there, and nothing else. */
+static void tally_reserved(struct tally *t, mfn_t table, unsigned slot, uint64_t entry)
+{
+	const struct hv_engine *engine = t->d->machine->engine;
+	uint64_t want = engine->root_entry ? engine->root_entry(t->d, slot) : 0;
+
+	if ((entry ^ want) & ~PTE_A)
+		differ(t, table, "entry in Xen's part", entry, want);
+}
+
 static void tally_table(struct tally *t, mfn_t table, unsigned level)
 {
 	const uint64_t *e = hv_frame_ptr(t->d, table);
@@ -99,7 +109,7 @@ static void tally_table(struct tally *t, mfn_t table, unsigned level)
 		if (!(e[i] & PTE_P))
 			continue;
 		if (!hv_entry_slot_ok(level, i))
-			differ(t, table, "entry in Xen's part", i, 0);
+			tally_reserved(t, table, i, e[i]);
 		else if (e[i] & (level == 1 ? L1_DISALLOW : LX_DISALLOW))
 			differ(t, table, "bad bits in entry", i, 0);
 		else if (level == 1)

@@ -3,7 +3,7 @@
  * One machine, two domains: a witness that lives through everything, and attackers, one after the
  * other.
  *
- *   harness [-t SECONDS] [-s SEED] [-b BUDGET] [-f FAMILY] [-v] [-x] WITNESS ATTACKER
+ *   harness [-e ENGINE] [-t SECONDS] [-s SEED] [-b BUDGET] [-f FAMILY] [-v] [-x] WITNESS ATTACKER
  *
  * Each family of attacks runs with one seed after the other until its share of the time is over (at
  * least once). After every attacker's end:
@@ -406,21 +406,26 @@ static void run_all(const char *kernel, const char *only, double seconds, uint64
 static int usage(void)
 {
 	fprintf(stderr,
-	        "usage: harness [-t SECONDS] [-s SEED] [-b BUDGET] [-f FAMILY] [-v] [-x] WITNESS "
-	        "ATTACKER\n");
+	        "usage: harness [-e process|kvm] [-t SECONDS] [-s SEED] [-b BUDGET] [-f FAMILY] "
+	        "[-v] [-x] WITNESS ATTACKER\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	unsigned descriptors, budget = 0;
+	const struct hv_engine *engine = &hv_engine_process;
 	const char *only = NULL;
+	char why[512] = "";
 	double seconds = 0;
 	uint64_t seed = 1;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:s:b:f:vx")) != -1) {
+	while ((c = getopt(argc, argv, "e:t:s:b:f:vx")) != -1) {
 		switch (c) {
+		case 'e':
+			engine = strcmp(optarg, "kvm") ? &hv_engine_process : &hv_engine_kvm;
+			break;
 		case 't':
 			seconds = atof(optarg);
 			break;
@@ -446,10 +451,13 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		return usage();
+	if (engine->probe(why, sizeof(why))) {
+		fprintf(stderr, "harness: %s\n", why);
+		return 2;
+	}
 	descriptors = count_descriptors();
 	hv_console_set_sink(on_urgent, NULL);
-	if (hv_machine_create(&machine, &hv_engine_process, 1u << 16) ||
-	    xs_store_create(&store, NULL)) {
+	if (hv_machine_create(&machine, engine, 1u << 16) || xs_store_create(&store, NULL)) {
 		fprintf(stderr, "harness: no machine\n");
 		return 2;
 	}

@@ -68,7 +68,7 @@ static void touch(struct kv_domain *kd, const uint64_t *maddr, unsigned nr, bool
 void kv_touch_shim(struct kv_vcpu *kv, uint64_t va)
 {
 	if (kv->kd->vm.coherence == KV_BY_FLUSH) {
-		atomic_store(&kv->flush, true);
+		kv->flush = true;
 		return;
 	}
 	pthread_mutex_lock(&kv->kd->lock);
@@ -184,24 +184,29 @@ uint64_t kv_table_gone(struct hv_domain *d, mfn_t table)
 
 /* ---- flushing ------------------------------------------------------------------------------------ */
 
+/* A vCPU that stays inside is kicked again after so many looks. */
+#define LOOKS 200u
+
+/*
+ * A vCPU that enters the guest empties its cache when there were changes since it last did. One that
+ * is inside is called out:
+ *   1. the change raised `seq`, and here `inside` is read;
+ *   2. a vCPU sets `inside`, then reads `seq`: either it sees the change, or we see it inside.
+ */
 static void flush_vcpus(struct hv_domain *d, uint32_t mask)
 {
-	struct kv_vcpu *self = kv_current();
+	const struct kv_vcpu *self = kv_current();
+	uint64_t seq = atomic_load(&kv_of(d)->seq);
 
-	for (unsigned i = 0; i < d->nr_vcpus; i++) {
-		struct kv_vcpu *kv = d->vcpu[i] ? d->vcpu[i]->engine_priv : NULL;
-
-		if (kv && (mask >> i & 1))
-			atomic_store(&kv->flush, true);
-	}
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
 		struct kv_vcpu *kv = d->vcpu[i] ? d->vcpu[i]->engine_priv : NULL;
 
 		if (!kv || !(mask >> i & 1) || kv == self)
 			continue;
-		/* A vCPU that is inside saw no flush, or will after its next exit: let it come out. */
-		while (atomic_load(&kv->inside) && atomic_load(&kv->flush)) {
-			d->machine->engine->vcpu_kick(d->vcpu[i]);
+		for (unsigned n = 0; atomic_load(&kv->inside) && atomic_load(&kv->flushed) < seq;
+		     n++) {
+			if (n % LOOKS == 0)
+				kv_vcpu_kick(kv->v);
 			sched_yield();
 		}
 	}
@@ -243,7 +248,7 @@ int kv_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 		return -EIO;
 	/* What KVM found was older than the tables: after this it looks again. */
 	if (kd->vm.coherence == KV_BY_FLUSH) {
-		atomic_store(&kv->flush, true);
+		kv->flush = true;
 		return 0;
 	}
 	pthread_mutex_lock(&kd->lock);

@@ -146,8 +146,8 @@ struct kv_domain {
 	pthread_mutex_t lock; /* all below; taken inside of the domain's lock, and a leaf */
 	struct kv_cpu janitor;
 	bool has_janitor;
-	uint64_t seq;
-	/* Changes that are not in effect yet; with KV_BY_FLUSH only whether there are any. */
+	_Atomic uint64_t seq; /* changes so far; also read without the lock */
+	/* KV_BY_TOUCH: changes that are not in effect yet. */
 	uint64_t entry[KV_PENDING]; /* machine addresses of table entries to touch */
 	unsigned nr_entries;
 	uint64_t table[KV_PENDING]; /* and of whole tables */
@@ -167,9 +167,10 @@ struct kv_vcpu {
 	pid_t tid;
 	timer_t timer;
 	uint64_t timer_ns;
-	atomic_bool kicked; /* vcpu_kick() since hv_vcpu_tick() last ran */
-	atomic_bool inside; /* between the last look around and the end of KVM_RUN */
-	atomic_bool flush;  /* KV_BY_FLUSH: before it runs again */
+	atomic_bool kicked;       /* vcpu_kick() since hv_vcpu_tick() last ran */
+	atomic_bool inside;       /* between the last look around and the end of KVM_RUN */
+	_Atomic uint64_t flushed; /* KV_BY_FLUSH: the changes that it has entered the guest after */
+	bool flush;               /* own thread: empty its cache in any case */
 	atomic_bool reset_fpu;
 	mfn_t gdt[KV_GUEST_GDT_PAGES];
 	uint64_t last_fault, last_rip; /* of a miss that the tables allowed */

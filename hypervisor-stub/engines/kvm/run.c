@@ -409,10 +409,14 @@ static bool is_due(struct kv_vcpu *kv)
 static int run_inside(struct kv_vcpu *kv)
 {
 	struct kvm_run *run = kv->cpu.run;
+	uint64_t seq = atomic_load(&kv->kd->seq);
 	int rc;
 
-	/* Whoever asks for a flush after this sees `inside` (cache.c). */
-	if (atomic_exchange(&kv->flush, false)) {
+	/* Whoever makes a change after this sees `inside` (cache.c). */
+	if (kv->flush || (kv->kd->vm.coherence == KV_BY_FLUSH && kv->flushed != seq)) {
+		kv->flush = false;
+		atomic_store(&kv->flushed, seq);
+
 		run->s.regs.sregs.cr4 ^= KV_CR4_FLIP;
 		run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 	}
