@@ -115,6 +115,9 @@ unsigned blk_front_poll(struct blk_front *b, unsigned queue)
 	do {
 		RING_IDX prod = __atomic_load_n(&q->sring->rsp_prod, __ATOMIC_ACQUIRE);
 
+		/* The test has written into the ring. */
+		if (prod - q->ring.rsp_cons > RING_SIZE(&q->ring))
+			q->ring.rsp_cons = prod;
 		for (; q->ring.rsp_cons != prod; q->ring.rsp_cons++, n++) {
 			struct blkif_response *r = RING_GET_RESPONSE(&q->ring, q->ring.rsp_cons);
 			unsigned slot = r->id % BLK_FRONT_SLOTS;
