@@ -265,9 +265,10 @@ $(O)/bench/micro: tests/bench/micro.c
 bench-micro: all $(O)/bench/micro
 	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
 
+$(O)/host/tests/bench/%: HOST_FLAGS += -DPARAVANE_HOST_ABI
 $(O)/bench/blkback: $(O)/host/tests/bench/blkback.c.o $(O)/libfake.a $(O)/libparavane.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 .PHONY: bench-blkback
 bench-blkback: $(O)/bench/blkback
 	$(Q)$(O)/bench/blkback $${TMPDIR:-/dev/shm}/paravane-bench-blkback.$$$$ 51
