@@ -1012,12 +1012,12 @@ int blkstore_open_nbd_with(struct blkstore **out, const char *uri, bool readonly
 	return rc;
 }
 
+const struct blkstore_nbd_limits blkstore_nbd_usual = {
+	.connect_ms = 5000, .lost_ms = 30000, .reply_ms = 60000, .log_bytes = 64u << 20
+};
+
 int blkstore_open_nbd(struct blkstore **out, const char *uri, bool readonly, char *why,
                       size_t why_len)
 {
-	static const struct blkstore_nbd_limits limits = {
-		.connect_ms = 5000, .lost_ms = 30000, .reply_ms = 60000, .log_bytes = 64u << 20
-	};
-
-	return blkstore_open_nbd_with(out, uri, readonly, &limits, why, why_len);
+	return blkstore_open_nbd_with(out, uri, readonly, &blkstore_nbd_usual, why, why_len);
 }

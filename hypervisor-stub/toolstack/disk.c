@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/blkstore_nbd.h"
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/disk.h"
 #include "hypervisor-stub/toolstack/options.h"
@@ -26,6 +27,16 @@ static int open_memory(struct disk *disk, char *why, size_t why_len)
 	                            disk->spec.sector ? disk->spec.sector : 512, why, why_len);
 }
 
+static int open_nbd(struct disk *disk, char *why, size_t why_len)
+{
+	struct blkstore_nbd_limits limits = blkstore_nbd_usual;
+
+	if (disk->spec.timeout)
+		limits.lost_ms = disk->spec.timeout * 1000;
+	return blkstore_open_nbd_with(&disk->store, disk->spec.target, disk->spec.readonly, &limits,
+	                              why, why_len);
+}
+
 static int open_store(struct disk *disk, char *why, size_t why_len)
 {
 	const struct disk_spec *s = &disk->spec;
@@ -36,7 +47,7 @@ static int open_store(struct disk *disk, char *why, size_t why_len)
 
 	switch (s->format) {
 	case DISK_NBD:
-		return blkstore_open_nbd(&disk->store, s->target, s->readonly, why, why_len);
+		return open_nbd(disk, why, why_len);
 	case DISK_MEMORY:
 		return open_memory(disk, why, why_len);
 	default:

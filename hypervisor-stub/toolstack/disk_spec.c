@@ -231,6 +231,17 @@ static int set_sector(struct parse *p, const char *value)
 	return 0;
 }
 
+static int set_timeout(struct parse *p, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || !n || n > 86400)
+		return refuse(p, "timeout=%s is out of range; give 1 to 86400 seconds", value);
+	p->s->timeout = (unsigned)n;
+	return 0;
+}
+
 static int set_devtype(struct parse *p, const char *value)
 {
 	if (strcmp(value, "cdrom") && strcmp(value, "disk"))
@@ -262,7 +273,7 @@ static const struct {
 } keys[] = {
 	{ "format", set_format }, { "vdev", set_vdev },         { "access", set_access },
 	{ "serial", set_serial }, { "sector", set_sector },     { "devtype", set_devtype },
-	{ "aio", set_aio },       { "backendtype", pass_over },
+	{ "aio", set_aio },       { "backendtype", pass_over }, { "timeout", set_timeout },
 };
 
 /* Words without a value. */
@@ -304,6 +315,8 @@ static int check(struct parse *p)
 {
 	if (!p->has_target || !*p->s->target)
 		return refuse(p, "it has no target; name a file, a block device or nbd:ADDRESS");
+	if (p->s->timeout && p->s->format != DISK_NBD)
+		return refuse(p, "timeout is for nbd:ADDRESS; leave it out");
 	if (p->s->direct && p->s->format != DISK_RAW)
 		return refuse(p, "direct is for files and block devices; leave it out");
 	return 0;

@@ -27,7 +27,8 @@ struct disk_spec {
 	bool readonly, direct, cdrom, removable;
 	bool no_uring; /* for tests and tables */
 	bool no_discard;
-	unsigned sector; /* bytes; 0: the storage's own */
+	unsigned timeout; /* seconds without a server before requests fail; 0: the usual 30 */
+	unsigned sector;  /* bytes; 0: the storage's own */
 };
 
 /* Returns 0, or -EINVAL with a sentence in why. */
