@@ -185,7 +185,7 @@ help:
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make check-powercut    CUTS=300 power cuts under the block back-end: what was flushed is there
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
-#: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs; counted before and after
+#: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs, counted before and after; many address spaces
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
@@ -318,6 +318,7 @@ bench-os: all $(O)/bench/os $(O)/bench/os-measure
 MINUTES ?= 10
 stress: all
 	$(Q)tests/tools/stress.sh $(MINUTES)
+	$(Q)ROOTS_HEAVY=1 tests/check.sh -t 600 stress-roots tests/integration/test_roots.sh
 
 # ---- the ABI: headers alone, against Xen's own, and whether a spoilt byte is noticed (abi/README.md) ----------
 

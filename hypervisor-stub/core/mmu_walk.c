@@ -83,6 +83,37 @@ void hv_walk(struct hv_domain *d, mfn_t root, uint64_t va, struct hv_walk *w)
 	find_page(d, w);
 }
 
+/*
+ * Without the lock: a table that is taken away while we look is still memory, and its loss is reported
+ * after the entry above it has changed.
+ */
+static uint64_t entry_of(const struct hv_domain *d, mfn_t table, uint64_t va, unsigned level)
+{
+	const uint8_t *t;
+
+	if (!hv_frame_in(d, table))
+		return 0;
+	t = d->mem.base + hv_frame_offset(d, table);
+	return hv_pte_load((const uint64_t *)(const void *)t + index_of(va, level));
+}
+
+bool hv_roots_share(const struct hv_domain *d, mfn_t a, mfn_t b, uint64_t va, uint64_t *end)
+{
+	for (unsigned level = 4; level >= 2; level--) {
+		uint64_t span = UINT64_C(1) << (HV_PAGE_SHIFT + 9 * (level - 1));
+		uint64_t x = entry_of(d, a, va, level), y = entry_of(d, b, va, level);
+
+		*end = (va & ~(span - 1)) + span;
+		if ((x ^ y) & (PTE_P | PTE_W | PTE_U | PTE_NX))
+			return false;
+		if (!((x ^ y) & PTE_FRAME) || !(x & PTE_P))
+			return x & PTE_P;
+		a = hv_pte_mfn(x);
+		b = hv_pte_mfn(y);
+	}
+	return false;
+}
+
 bool hv_walk_l1(struct hv_domain *d, mfn_t root, uint64_t va, mfn_t *table, unsigned *index)
 {
 	struct hv_walk w;

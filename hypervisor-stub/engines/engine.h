@@ -146,6 +146,12 @@ uint64_t hv_vcpu_deadline(const struct hv_vcpu *v);
  * stopped: an event it has not masked, a pause, the end. From v's thread; takes and drops locks.
  */
 bool hv_vcpu_tick(struct hv_vcpu *v);
+/*
+ * Whether two roots of d translate va by the very same table, so that what is cached for the one holds
+ * for the other. *end: the first address for which the answer may be another. Reads the tables as they
+ * are now; of a change that the engine has been told of it sees what was told. Any context.
+ */
+bool hv_roots_share(const struct hv_domain *d, mfn_t a, mfn_t b, uint64_t va, uint64_t *end);
 /* Whether v has an upcall to take: pending and not masked. Reads shared memory only. */
 bool hv_vcpu_upcall_due(const struct hv_vcpu *v);
 

@@ -18,7 +18,7 @@ else
 fi
 echo "using $how"
 inside "$PWD/tests/demo.sh" >"$work/demo" 2>&1; expect "the demo runs" 0 $?
-for t in tests/integration/test_guest.sh tests/integration/test_kill.sh; do
+for t in tests/integration/test_guest.sh tests/integration/test_share.sh tests/integration/test_kill.sh; do
 	KILLS=20 inside "$PWD/$t" >"$work/log" 2>&1
 	rc=$?
 	[ $rc = 0 ] || grep -aE '^(FAIL|ended)' "$work/log" | head

@@ -49,7 +49,8 @@ struct world {
 	atomic_uint nr_ticks;
 	_Atomic uint64_t deadline;
 	atomic_bool stop_at_tick;
-	uint64_t code_next; /* where the next blob goes */
+	uint64_t code_next;              /* where the next blob goes */
+	uint64_t shared_from, shared_to; /* what all roots translate by the same tables */
 };
 
 static struct world *the_world;
@@ -73,6 +74,15 @@ bool hv_vcpu_tick(struct hv_vcpu *v)
 bool hv_vcpu_upcall_due(const struct hv_vcpu *v)
 {
 	return v->info && v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
+}
+
+bool hv_roots_share(const struct hv_domain *d, mfn_t a, mfn_t b, uint64_t va, uint64_t *end)
+{
+	bool shared = va >= the_world->shared_from && va < the_world->shared_to;
+
+	(void)d;
+	*end = shared ? the_world->shared_to : (va & ~UINT64_C(0x1fffff)) + 0x200000;
+	return shared || hv_mfn_same(a, b);
 }
 
 uint64_t hv_frame_offset(const struct hv_domain *d, mfn_t mfn)

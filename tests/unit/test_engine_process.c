@@ -929,6 +929,59 @@ START_TEST(a_root_that_goes_takes_its_process_along)
 }
 END_TEST
 
+/* The kernel's pages by tables that both roots share; the data page is each one's own. */
+START_TEST(a_new_root_starts_with_what_it_shares)
+{
+	mfn_t home = v->root_kernel, twin;
+	unsigned fills;
+
+	remap(1);
+	twin = twin_root();
+	world_enter_at(w, 0, PUT(blob_read));
+	read_again();
+	w->shared_from = WORLD_CODE;
+	w->shared_to = WORLD_STACK + 16 * HV_PAGE_SIZE;
+	fills = w->nr_fills;
+	v->root_kernel = twin;
+	remap(2);
+	ck_assert_uint_eq(read_again(), 2);
+	ck_assert_uint_eq(w->nr_fills, fills + 1);
+	/* The same root on another vCPU: nothing is missed. */
+	w->vcpu[1].root_kernel = twin;
+	w->vcpu[1].regs = v->regs;
+	ck_assert_int_eq(world_run(w, 1, &e), 0);
+	ck_assert_uint_eq(w->vcpu[1].regs.rbx, 2);
+	ck_assert_uint_eq(w->nr_fills, fills + 1);
+	v->root_kernel = home;
+	ck_assert_uint_eq(read_again(), 1);
+}
+END_TEST
+
+START_TEST(what_was_inherited_is_taken_away_like_the_rest)
+{
+	mfn_t home = v->root_kernel, twin;
+
+	remap(1);
+	twin = twin_root();
+	world_enter_at(w, 0, PUT(blob_read));
+	read_again();
+	w->shared_from = 0;
+	w->shared_to = PE_GUEST_END;
+	/* Before: what is outstanding for the parent is not passed on. */
+	remap(2);
+	changed(HV_MFN_NONE, 0x410000, 0x1000);
+	v->root_kernel = twin;
+	remap(2);
+	ck_assert_uint_eq(read_again(), 2);
+	/* And after: the one knows nothing of the other's mappings. */
+	remap(3);
+	hv_engine_process.retire(&w->domain, changed(HV_MFN_NONE, 0x410000, 0x1000));
+	ck_assert_uint_eq(read_again(), 3);
+	v->root_kernel = home;
+	ck_assert_uint_eq(read_again(), 2);
+}
+END_TEST
+
 /* ---- stopping ---------------------------------------------------------------------------------- */
 
 WORLD_BLOB(blob_spin, "1: inc %rbx\n jmp 1b\n");
@@ -1221,6 +1274,8 @@ Suite *engine_process_suite(void)
 	tcase_add_test(tc, nobody_reads_a_frame_after_it_was_retired);
 	tcase_add_test(tc, a_guest_goes_on_behind_what_another_vcpu_ordered);
 	tcase_add_test(tc, a_root_that_goes_takes_its_process_along);
+	tcase_add_test(tc, a_new_root_starts_with_what_it_shares);
+	tcase_add_test(tc, what_was_inherited_is_taken_away_like_the_rest);
 	tcase_add_loop_test(tc, no_kick_is_lost_and_no_register_with_it, 0, ARRAY_LEN(kicked));
 	tcase_add_test(tc, a_kick_before_the_run_counts);
 	tcase_add_test(tc, a_deadline_is_kept);

@@ -157,6 +157,44 @@ START_TEST(a_tree_is_pinned_loaded_and_given_back)
 }
 END_TEST
 
+/* Two trees that meet at a level; how much they share then. */
+START_TEST(roots_share_what_lies_below_the_same_table)
+{
+	const struct {
+		unsigned pfn, index;
+		uint64_t table, span;
+	} meet[] = {
+		{ P2, WORLD_BASE >> 21 & 511, world_l1(0), UINT64_C(1) << 21 },
+		{ P1, WORLD_BASE >> 30 & 511, world_l2(), UINT64_C(1) << 30 },
+		{ P0, WORLD_BASE >> 39 & 511, world_l3(), UINT64_C(1) << 39 },
+	};
+	mfn_t a = world_mfn(d, P0), b = world_mfn(d, world_root());
+	uint64_t va = WORLD_BASE, end = 0, *e4;
+
+	make_tree();
+	ck_assert(!hv_roots_share(d, a, b, va, &end));
+	ck_assert_uint_eq(end, va + 0x200000);
+	for (unsigned i = 0; i < 3; i++) {
+		e4 = &world_page(d, meet[i].pfn)[meet[i].index];
+		*e4 = world_entry(d, meet[i].table, WORLD_HIGH);
+		ck_assert(hv_roots_share(d, a, b, va + 0x3000, &end));
+		ck_assert_uint_eq(end, (va & ~(meet[i].span - 1)) + meet[i].span);
+		/* Accessed says nothing; other rights are another translation; absence is none. */
+		*e4 ^= PTE_A;
+		ck_assert(hv_roots_share(d, a, b, va, &end));
+		*e4 ^= PTE_W;
+		ck_assert(!hv_roots_share(d, a, b, va, &end));
+		*e4 ^= PTE_W | PTE_P;
+		ck_assert(!hv_roots_share(d, a, b, va, &end));
+		*e4 ^= PTE_P;
+	}
+	ck_assert(!hv_roots_share(d, a, (mfn_t){ 3 }, va, &end));
+	ck_assert(!hv_roots_share(d, HV_MFN_NONE, HV_MFN_NONE, va, &end));
+	ck_assert(!hv_roots_share(d, a, b, UINT64_C(5) << 39, &end)); /* in neither */
+	*e4 = 0;
+}
+END_TEST
+
 START_TEST(a_new_kernel_root_flushes_this_vcpu_only)
 {
 	make_tree();
@@ -868,6 +906,7 @@ Suite *mmu_suite(void)
 	tcase_add_test(normal, a_page_becomes_a_table_only_after_the_caches_dropped_it);
 	tcase_add_test(normal, one_wait_serves_a_whole_batch);
 	tcase_add_test(normal, a_tree_is_pinned_loaded_and_given_back);
+	tcase_add_test(normal, roots_share_what_lies_below_the_same_table);
 	tcase_add_test(normal, a_new_kernel_root_flushes_this_vcpu_only);
 	tcase_add_test(normal, what_hung_under_a_lost_root_is_not_mapped_any_more);
 	tcase_add_test(normal, preserving_updates_keep_accessed_and_dirty);

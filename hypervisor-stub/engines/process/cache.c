@@ -2,9 +2,11 @@
 /*
  * Which process runs which root: one for every (vCPU, root, mode) that has run lately, so that
  * changing the root costs a hand-over and no mapping is lost. When there are too many, the one that
- * was used least recently goes; a vCPU's current one never does.
+ * was used least recently goes; a vCPU's current one only for that vCPU's own next one, when nothing
+ * else is left. A new one begins with the mappings of a relation where both share page tables.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "hypervisor-stub/engines/process/process.h"
 
@@ -71,25 +73,73 @@ static bool evict_one(struct pe_domain *pd)
 	return true;
 }
 
+/*
+ * The process whose mappings are most likely those that a new one will want: the same root on another
+ * vCPU, else the root that this vCPU comes from, else what this vCPU ran last in that mode.
+ */
+static struct pe_proc *find_parent(const struct pe_vcpu *pv, const struct pe_proc *child)
+{
+	struct pe_proc *last = NULL;
+
+	for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
+		if (p == child || p->dead || p->is_user != child->is_user)
+			continue;
+		/* Others' queues are left alone: they must have nothing to take note of. */
+		if (p->owner != pv && p->cursor != pv->pd->log_head)
+			continue;
+		if (hv_mfn_same(p->root, child->root))
+			return p;
+		if (p->owner == pv && (!last || p->used > last->used))
+			last = p;
+	}
+	return pv->current && pv->current->is_user == child->is_user ? pv->current : last;
+}
+
+/*
+ * The last resort: the vCPU's own process, which it is about to leave. Its state is out of it, or it
+ * must stay.
+ */
+static bool give_up_current(struct pe_vcpu *pv)
+{
+	struct pe_proc *p = pv->current;
+
+	if (!p || pv->fp_proc == p)
+		return false;
+	pe_cache_set_current(pv, NULL, NULL);
+	pe_cache_end(pv->pd, p);
+	return true;
+}
+
 /* A process for a root that has none yet; others must go when there is no room. */
 static struct pe_proc *adopt(struct pe_vcpu *pv, mfn_t root, bool is_user)
 {
 	struct pe_domain *pd = pv->pd;
-	struct pe_proc *p;
+	struct pe_proc *p, *parent;
 
-	if (!pd->spare && pd->nr_procs >= process_options.max_processes)
+	if (!pd->spare && pd->nr_procs >= pd->nr_slots - 1)
 		evict_one(pd);
 	do {
 		p = pe_nursery_take(pd);
-	} while (!p && !pd->stopping && evict_one(pd));
-	if (!p)
+	} while (!p && !pd->stopping && (evict_one(pd) || give_up_current(pv)));
+	if (!p) {
+		int error = errno;
+
+		hv_log(pd->d,
+		       "no process can be made for vCPU %u: %s (limits are `ulimit -u`, a cgroup's "
+		       "pids.max and --processes)",
+		       pv->v->id, strerror(error));
+		errno = error;
 		return NULL;
+	}
 	p->owner = pv;
 	p->root = root;
 	p->is_user = is_user;
 	p->cursor = pd->log_head; /* it has nothing mapped */
 	p->next = pd->procs;
 	pd->procs = p;
+	parent = find_parent(pv, p);
+	if (parent)
+		pe_inherit(p, parent);
 	return p;
 }
 

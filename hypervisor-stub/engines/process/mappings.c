@@ -13,9 +13,11 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
-#define MAX_FAILURES  16 /* mappings in a row that the host may refuse */
-#define MAX_STRETCHES 16 /* of PE_MAP_MAX_LEN, to unmap one by one */
-#define OWNER_SHIFT   48 /* an offset within a domain's memory is below 1 << this */
+#define MAX_FAILURES  16  /* mappings in a row that the host may refuse */
+#define MAX_STRETCHES 16  /* of PE_MAP_MAX_LEN, to unmap one by one */
+#define MAX_INHERITED 24  /* runs that a new process gets, */
+#define MAX_LOOKS     256 /* among so many */
+#define OWNER_SHIFT   48  /* an offset within a domain's memory is below 1 << this */
 
 /* The host's limit on mappings in a process, less what the group needs and a split may cost. */
 static size_t max_runs(void)
@@ -245,6 +247,36 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 		             hv_frame_offset(owner, run->mfn) + skip, prot);
 	pthread_mutex_unlock(&pd->lock);
 	return rc;
+}
+
+/*
+ * What a process has mapped is true once it has taken note of the log, and stays so under another root
+ * where the tables are the same; whatever changes later comes to both by the log, for a table that two
+ * roots share is reported for any root. Foreign frames are left to a miss.
+ */
+void pe_inherit(struct pe_proc *p, struct pe_proc *from)
+{
+	const struct hv_domain *d = p->pd->d;
+	const struct pe_maprun *r;
+	unsigned runs = 0, looks = 0;
+	uint64_t at = 0, end;
+
+	pe_apply_log(from);
+	while ((r = pe_maptree_find(&from->maps, at, PE_GUEST_END)) && runs < MAX_INHERITED &&
+	       looks++ < MAX_LOOKS) {
+		uint64_t start = r->start > at ? r->start : at;
+		uint64_t offset = r->offset + (start - r->start);
+
+		at = start;
+		while (at < r->end && hv_roots_share(d, from->root, p->root, at, &end))
+			at = end < r->end ? end : r->end;
+		if (at == start)
+			at = end;
+		else if (offset >> OWNER_SHIFT || !map_run(p, d, start, at, offset, r->prot))
+			runs++;
+		else
+			return;
+	}
 }
 
 void pe_map_window(struct pe_proc *p)

@@ -28,6 +28,7 @@ static int domain_create(struct hv_domain *d)
 {
 	struct pe_domain *pd = calloc(1, sizeof(*pd));
 	pthread_condattr_t attr;
+	unsigned slots;
 	int rc;
 
 	if (!pd)
@@ -41,7 +42,11 @@ static int domain_create(struct hv_domain *d)
 	pthread_cond_init(&pd->keeper_cond, &attr);
 	pthread_cond_init(&pd->ready_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	rc = pe_pages_create(pd, process_options.max_processes + 1);
+	/* Each vCPU keeps the process that it runs in; one more lets them change roots in turn. */
+	slots = process_options.max_processes;
+	if (slots < d->nr_vcpus + 1)
+		slots = d->nr_vcpus + 1;
+	rc = pe_pages_create(pd, slots + 1);
 	if (rc)
 		goto no_pages;
 	pe_script_write(pd, m2p_address(d) ? m2p_bytes(d) : 0);

@@ -353,6 +353,8 @@ void pe_sync(struct hv_domain *d, uint32_t vcpu_mask);
 void pe_retire(struct hv_domain *d, uint64_t seq);
 void pe_map_window(struct pe_proc *p); /* Lock: pd */
 void pe_apply_log(struct pe_proc *p);  /* Lock: pd */
+/* p, new, gets what `from` has mapped by tables that the roots of both share. Lock: pd */
+void pe_inherit(struct pe_proc *p, struct pe_proc *from);
 
 /* run.c, wait.c */
 int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);

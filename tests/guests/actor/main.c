@@ -19,6 +19,7 @@
  *   fault         reads where nothing is mapped, with no trap table, three calls deep
  *   lend=DOM      lends two pages to a domain, borrow=DOM maps what one lends; share.c has these,
  *                 turns=lender, turns=borrower, giveback=, takeback=, use=
+ *   roots=N       all vCPUs go through N address spaces; cycle=N makes and unmakes so many
  *   stack         faults with a stack pointer that leads nowhere
  */
 #include "abi/io/console.h"
@@ -29,7 +30,7 @@
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 #include "pvops/xs.h"
-#include "tests/guests/actor/share.h"
+#include "tests/guests/actor/actor.h"
 
 #define NOWHERE 0x7654321000ul
 
@@ -282,8 +283,11 @@ static void act(const char *word, size_t len, const struct pv_boot *boot)
 		say_emergency(number(word + 10));
 	} else if (!strncmp(word, "sleep=", 6)) {
 		sleep_ms(number(word + 6));
-	} else if (has_value(word, len) && share_act(word, number(strchr(word, '=') + 1), boot)) {
-		return;
+	} else if (has_value(word, len)) {
+		unsigned long n = number(strchr(word, '=') + 1);
+
+		if (!roots_act(word, n) && !share_act(word, n, boot))
+			pv_panic("actor: unknown word '%s'", word);
 	} else {
 		act_plain(word, len, boot);
 	}

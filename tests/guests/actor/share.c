@@ -7,7 +7,7 @@
  * to write. Each side changes what the other has just written, so a page that is not the same page
  * shows at once; and each looks after the end whether the page is its own alone, or gone.
  */
-#include "tests/guests/actor/share.h"
+#include "tests/guests/actor/actor.h"
 
 #include "abi/errno.h"
 #include "pvops/gnttab.h"
@@ -53,8 +53,9 @@ static void publish(domid_t peer)
 		pv_panic("share: the references cannot be told");
 }
 
-static void lend(domid_t peer)
+static void lend(domid_t peer, const struct pv_boot *boot)
 {
+	need_store(boot);
 	for (unsigned int i = 0; i < 2; i++) {
 		lent[i] = pv_page_alloc();
 		memset((void *)lent[i], 0, PV_PAGE_SIZE);
@@ -123,11 +124,12 @@ static void find_references(domid_t peer)
 	}
 }
 
-static void borrow(domid_t peer)
+static void borrow(domid_t peer, const struct pv_boot *boot)
 {
 	uint64_t window = pv_mmu_window(3);
 	int16_t status = 0;
 
+	need_store(boot);
 	find_references(peer);
 	for (unsigned int i = 0; i < 2; i++) {
 		lent[i] = (volatile uint64_t *)(window + i * PV_PAGE_SIZE);
@@ -190,11 +192,10 @@ static void use_until_it_is_gone(void)
 
 bool share_act(const char *word, unsigned long dom, const struct pv_boot *boot)
 {
-	need_store(boot);
 	if (!strncmp(word, "lend=", 5)) {
-		lend((domid_t)dom);
+		lend((domid_t)dom, boot);
 	} else if (!strncmp(word, "borrow=", 7)) {
-		borrow((domid_t)dom);
+		borrow((domid_t)dom, boot);
 	} else if (!strncmp(word, "turns=lender", 12)) {
 		take_turns_as_lender();
 	} else if (!strncmp(word, "turns=borrower", 14)) {
