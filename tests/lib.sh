@@ -10,10 +10,17 @@ export LC_ALL=C
 O=${O:-build}
 PARAVANE=${PARAVANE:-$O/paravane}
 GUESTS=${GUESTS:-$O/guests}
-ENGINES=${ENGINES:-process}
 passed=0 failed=0 skipped=0 finished=
 work=$(mktemp -d "${TMPDIR:-/tmp}/paravane-test.XXXXXX") || exit 1
 children=()
+
+# The engines that work here, unless the caller says which.
+if [ -z "${ENGINES-}" ]; then
+	ENGINES=process
+	if [ -w /dev/kvm ] && timeout -k 5 20 "$PARAVANE" run --engine kvm --memory 16M "$GUESTS/hello" </dev/null >/dev/null 2>&1; then
+		ENGINES="process kvm"
+	fi
+fi
 
 pass() { passed=$((passed + 1)); printf 'PASS %s\n' "$1"; }
 fail() { failed=$((failed + 1)); printf 'FAIL %s: %s\n' "$1" "$2"; }

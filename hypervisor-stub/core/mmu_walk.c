@@ -71,7 +71,8 @@ void hv_walk(struct hv_domain *d, mfn_t root, uint64_t va, struct hv_walk *w)
 		w->level = level;
 		w->table[level] = table;
 		w->index[level] = i;
-		e = hv_pte_load(&t[i]);
+		/* By a linear entry a root may be met anywhere: its part of ours translates nothing. */
+		e = hv_entry_slot_ok(hv_frame_own(d, table)->type, i) ? hv_pte_load(&t[i]) : 0;
 		w->entry[level] = e;
 		if (!(e & PTE_P))
 			return;
