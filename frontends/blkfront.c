@@ -275,57 +275,83 @@ static void take_responses(struct blkfront_queue *q)
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-static struct blkdev_req *take_finished(struct blkfront_queue *q)
+/* Everything that is done with the lock held; true: the back-end wants an event for it. */
+static bool exchange(struct blkfront_queue *q)
 {
-	struct blkdev_req *list = q->finished;
-
-	q->finished = NULL;
-	return list;
-}
-
-/* The lock is given up; then events are sent and call-backs made. Returns how many requests ended. */
-static unsigned leave(struct blkfront_queue *q, uint64_t irq, bool notify)
-{
-	struct blkdev_req *list = take_finished(q);
-	evtchn_port_t port = q->port;
-	unsigned n;
-
-	pv_spin_unlock_irq(&q->lock, irq);
-	if (notify)
-		pv_evtchn_send(port);
-	if (pv_load(&q->front->is_broken) && !pv_xchg(&q->front->is_told, true))
-		blkfront_attend(q->front);
-	if (!list)
-		return 0;
-	irq = pv_irq_save();
-	n = deliver(list);
-	pv_irq_restore(irq);
-	if (pv_load(&q->front->sleepers))
-		pv_wake(&q->front->q);
-	return n;
-}
-
-unsigned blkfront_drain(struct blkfront_queue *q)
-{
-	uint64_t irq = pv_spin_lock_irq(&q->lock);
-
 	while (q->is_up) {
 		take_responses(q);
 		if (!arm(q))
 			break;
 	}
 	fill(q);
-	return leave(q, irq, push(q));
+	return push(q);
 }
 
+/* And what is done without it. Returns how many requests ended. */
+static unsigned tell(struct blkfront_queue *q, bool notify, struct blkdev_req *list)
+{
+	struct blkfront *f = q->front;
+	unsigned n;
+	uint64_t irq;
+
+	if (notify)
+		pv_evtchn_send(q->port);
+	if (pv_load(&f->is_broken) && !pv_xchg(&f->is_told, true))
+		blkfront_attend(f);
+	if (!list)
+		return 0;
+	irq = pv_irq_save();
+	n = deliver(list);
+	pv_irq_restore(irq);
+	if (pv_load(&f->sleepers))
+		pv_wake(&f->q);
+	return n;
+}
+
+/*
+ * One at a time: who finds somebody at it, be it that a call-back submits and kicks, or another
+ * vCPU, leaves it to them to look again. So call-backs do not nest, however fast the answers come.
+ */
+unsigned blkfront_drain(struct blkfront_queue *q)
+{
+	uint64_t irq = pv_spin_lock_irq(&q->lock);
+	struct blkdev_req *list;
+	unsigned n = 0;
+	bool notify;
+
+	q->look_again = true;
+	while (q->look_again && !q->is_drained) {
+		q->look_again = false;
+		q->is_drained = true;
+		notify = exchange(q);
+		list = q->finished;
+		q->finished = NULL;
+		pv_spin_unlock_irq(&q->lock, irq);
+		n += tell(q, notify, list);
+		irq = pv_spin_lock_irq(&q->lock);
+		q->is_drained = false;
+	}
+	pv_spin_unlock_irq(&q->lock, irq);
+	return n;
+}
+
+/* From a call-back: what it submitted goes out with what its neighbours do, as one notification. */
 void blkfront_run(struct blkfront_queue *q)
 {
 	uint64_t irq = pv_spin_lock_irq(&q->lock);
-	bool more;
+	bool more, notify;
 
+	if (q->is_drained) {
+		q->look_again = true;
+		pv_spin_unlock_irq(&q->lock, irq);
+		return;
+	}
 	fill(q);
-	more = arm(q);
-	leave(q, irq, push(q));
+	more = arm(q) || q->finished;
+	notify = push(q);
+	pv_spin_unlock_irq(&q->lock, irq);
+	if (notify)
+		pv_evtchn_send(q->port);
 	if (more)
 		blkfront_drain(q);
 }
@@ -583,7 +609,8 @@ void blkfront_fail_all(struct blkfront_queue *q)
 		if (!req->dev.parts)
 			finish(q, req);
 	}
-	leave(q, irq, false);
+	pv_spin_unlock_irq(&q->lock, irq);
+	blkfront_drain(q);
 }
 
 /* ---- geometry and figures -------------------------------------------------------------------- */

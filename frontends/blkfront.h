@@ -73,8 +73,10 @@ struct blkfront_queue {
 	RING_IDX pushed; /* req_prod as the back-end was told */
 	evtchn_port_t port;
 	struct blkdev_req *first, *last, *unsent; /* all requests; the first not wholly sent */
-	struct blkdev_req *finished;              /* to be delivered when the lock is given up */
-	uint32_t with_call_back;                  /* requests that have one: events are wanted */
+	bool is_drained;                          /* by somebody, who looks again when told so */
+	bool look_again;
+	struct blkdev_req *finished; /* to be delivered when the lock is given up */
+	uint32_t with_call_back;     /* requests that have one: events are wanted */
 	uint16_t free_part;
 	uint16_t free_list, free_copy; /* pages of each use */
 	uint16_t nr_pages;             /* made so far */

@@ -406,7 +406,7 @@ static void look(struct blkfront *f)
 	rc = pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, "state", &state);
 	if (rc == -XEN_EIO || rc == -XEN_ETIMEDOUT || rc == -XEN_ENODEV)
 		return; /* the store itself is in trouble: the ring may go on without it */
-	if (rc) /* not there, nothing that we may see, or no number */
+	if (rc)         /* not there, nothing that we may see, or no number */
 		state = XenbusStateUnknown;
 	switch (state) {
 	case XenbusStateConnected:

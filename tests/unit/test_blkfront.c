@@ -315,6 +315,39 @@ START_TEST(a_call_back_comes_with_the_event)
 }
 END_TEST
 
+static unsigned rounds, depth, deepest;
+
+static void on_round(struct blkdev_req *req)
+{
+	if (++depth > deepest)
+		deepest = depth;
+	if (++rounds < 100000) {
+		ck_assert_int_eq(blkdev_submit(dev, req), 0);
+		blkdev_kick(dev);
+	}
+	depth--;
+}
+
+/* A call-back that submits, and a back-end that answers at once: no stack is deep enough to nest. */
+START_TEST(call_backs_do_not_nest)
+{
+	uint8_t *buf = pages(1);
+	struct blkdev_seg seg = { buf, 4096 };
+	struct blkdev_req req = request(BLKDEV_READ, 0, &seg, 1);
+
+	back_begin();
+	opened();
+	rounds = depth = deepest = 0;
+	req.done = on_round;
+	ck_assert_int_eq(blkdev_submit(dev, &req), 0);
+	blkdev_kick(dev);
+	while (rounds < 100000)
+		deliver_events();
+	ck_assert_uint_eq(deepest, 1);
+	closed();
+}
+END_TEST
+
 /* Nothing is answered before the waiter sleeps; then an event wakes it. */
 START_TEST(who_waits_in_vain_sleeps_until_the_event)
 {
@@ -1185,6 +1218,7 @@ static void normal_tests(TCase *tc)
 	tcase_add_test(tc, a_read_that_is_served_at_once_costs_one_notification_and_no_event);
 	tcase_add_test(tc, a_batch_costs_one_notification);
 	tcase_add_test(tc, a_call_back_comes_with_the_event);
+	tcase_add_test(tc, call_backs_do_not_nest);
 	tcase_add_test(tc, who_waits_in_vain_sleeps_until_the_event);
 	tcase_add_loop_test(tc, a_flush_is_a_flush_or_a_barrier_or_nothing, 0, ARRAY_LEN(flushes));
 	tcase_add_test(tc, a_discard_is_passed_on);

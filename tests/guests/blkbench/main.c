@@ -103,6 +103,7 @@ static int whole(struct blkdev *disk, uint64_t bytes, size_t piece, uint64_t rou
 	uint64_t at;
 	int rc = 0;
 
+	bytes -= bytes % piece;
 	for (at = 0; !rc && at < bytes; at += piece) {
 		uint8_t *b = buffer + at % (BUFFER - piece + 1) / 4096 * 4096;
 

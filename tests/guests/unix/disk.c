@@ -125,6 +125,16 @@ struct blkdev *disk_open(const char *name)
 	return d ? d->dev : NULL;
 }
 
+int disk_sync_all(void)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < nr_disks; i++)
+		rc = bcache_sync(disks[i].dev) ? -EIO : rc;
+	return rc;
+}
+
 int disk_node(const char *name, struct node **n)
 {
 	struct disk *d = get(name);

@@ -22,6 +22,8 @@ void disk_find_all(void);
 struct blkdev *disk_open(const char *name);
 /* As a file: its bytes are the disk's. 0 or -E*. */
 int disk_node(const char *name, struct node **n);
+/* What was written to any of them stays there. 0 or -EIO. */
+int disk_sync_all(void);
 uint64_t disk_blocks(struct blkdev *disk);
 /* What the library's error number means to a program. */
 int disk_error(int rc);

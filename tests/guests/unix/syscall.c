@@ -11,6 +11,7 @@
 #include "pvops/frame.h"
 #include "pvops/lib/string.h"
 #include "pvops/pv_ops.h"
+#include "tests/guests/unix/disk.h"
 #include "tests/guests/unix/exec.h"
 #include "tests/guests/unix/file.h"
 #include "tests/guests/unix/page.h"
@@ -333,8 +334,10 @@ static long do_fsync(struct pv_frame *f)
 
 static long do_sync(struct pv_frame *f)
 {
+	int rc = fs_root->sync ? fs_root->sync(false) : 0;
+
 	(void)f;
-	return fs_root->sync ? fs_root->sync(false) : 0;
+	return rc ? rc : disk_sync_all();
 }
 
 static long do_readdir(struct pv_frame *f)
@@ -378,6 +381,7 @@ static long do_poweroff(struct pv_frame *f)
 		return -EPERM;
 	if (fs_root->sync)
 		fs_root->sync(true);
+	disk_sync_all();
 	pv_shutdown(0);
 }
 
