@@ -299,23 +299,26 @@ START_TEST(a_kernel_stack_that_is_not_there_is_our_affair)
 }
 END_TEST
 
+/* Some kernels have more users than places for their pages. */
 START_TEST(user_processes_take_turns)
 {
-	mfn_t user[3];
+	static const unsigned many[] = { 3, PE_PEERS, PE_PEERS + 1 };
+	unsigned nr = many[_i];
+	mfn_t user[PE_PEERS + 1];
 	uint64_t at = PUT(user_calls);
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < nr; i++) {
 		user[i] = v->root_user;
 		new_user();
 	}
 	for (unsigned i = 0; i < 60; i++) {
-		v->root_user = user[i * 2 % 3];
+		v->root_user = user[i * 2 % nr];
 		enter_user(at);
 		v->regs.rbx = 3;
 		run_to_ud2();
 	}
 	ck_assert_uint_eq(seen->entries, 180);
-	ck_assert_uint_le(slow_calls, 3);
+	ck_assert_uint_le(slow_calls, nr);
 }
 END_TEST
 
@@ -428,6 +431,39 @@ START_TEST(user_code_sees_what_it_is_given_and_no_more)
 		run();
 		ck_assert_uint_eq(e.vector, 14);
 		ck_assert(!v->in_kernel);
+	}
+}
+END_TEST
+
+WORLD_BLOB(user_peeks, "xor %ebx, %ebx\n mov $0x400, %ecx\n mov %r12, %rdi\n 1: cmp %r13, (%rdi)\n"
+                       "jne 2f\n inc %ebx\n 2: add $8, %rdi\n dec %ecx\n jnz 1b\n ud2\n");
+
+/* What the kernel hands to one program, through pages that all its programs have, no other finds. */
+START_TEST(registers_of_one_program_are_not_shown_to_the_next)
+{
+	const uint64_t secret = 0x5ec4e75ec4e75ec4;
+	mfn_t user[2] = { v->root_user, HV_MFN_NONE };
+	uint64_t at = PUT(user_calls), peeks = PUT(user_peeks);
+
+	new_user();
+	user[1] = v->root_user;
+	for (unsigned i = 0; i < 4; i++) {
+		v->root_user = user[0];
+		enter_user(at);
+		v->regs.rbx = 4;
+		v->regs.r14 = secret;
+		run_to_ud2();
+		enter_user(peeks);
+		v->regs.r12 = PE_PEER;
+		v->regs.r13 = secret;
+		run_to_ud2();
+		ck_assert_uint_ge(v->regs.rbx, 1); /* its own it may see */
+		v->root_user = user[1];
+		enter_user(peeks);
+		v->regs.r12 = PE_PEER;
+		v->regs.r13 = secret;
+		run_to_ud2();
+		ck_assert_uint_eq(v->regs.rbx, 0);
 	}
 }
 END_TEST
@@ -686,7 +722,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_test(tc, the_floating_point_state_is_carried);
 	tcase_add_test(tc, an_event_that_is_due_keeps_the_kernel_from_returning);
 	tcase_add_test(tc, a_kernel_stack_that_is_not_there_is_our_affair);
-	tcase_add_test(tc, user_processes_take_turns);
+	tcase_add_loop_test(tc, user_processes_take_turns, 0, 3);
 	tcase_add_test(tc, kicks_find_whichever_of_the_two_runs);
 	tcase_add_test(tc, a_user_page_taken_away_is_gone_when_the_kernel_returns);
 	suite_add_tcase(s, tc);
@@ -695,6 +731,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, user_code_sees_what_it_is_given_and_no_more);
+	tcase_add_test(tc, registers_of_one_program_are_not_shown_to_the_next);
 	tcase_add_loop_test(tc, whatever_user_code_writes_harms_only_itself, 0, 6);
 	tcase_add_loop_test(tc, made_up_hand_overs_enter_the_kernel_as_a_user_could, 0, 5);
 	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);

@@ -44,9 +44,8 @@ void pe_cache_end(struct pe_domain *pd, struct pe_proc *p)
 	/* Its pages will be another process's; no user's process may have them then. */
 	for (user = pd->procs; user; user = next) {
 		next = user->next;
-		if (user->peer != p)
+		if (!pe_pair_forget(user, p))
 			continue;
-		user->peer = NULL;
 		if (user->is_user && user != user->owner->current) {
 			pe_cache_end(pd, user);
 			next = pd->procs;

@@ -115,7 +115,7 @@ static void allow_futex(struct program *p)
 {
 	unsigned head = on_call(p, SYS_futex);
 
-	need_within(p, 0, PE_CTL, PE_PEER + PE_PEER_SIZE);
+	need_within(p, 0, PE_CTL, PE_PEER + PE_PEERS * PE_PEER_SIZE);
 	load_arg(p, 1, true);
 	need(p, BPF_JEQ, 0);
 	load_arg(p, 1, false);
@@ -178,12 +178,13 @@ void pe_filter_mapper(uint8_t *to, uint64_t at)
 	head = on_call(&p, SYS_sched_yield);
 	end_call(&p, head);
 
-	/* Either the pages of a peer, to read, at their one place; or its domain's memory. */
+	/* Either the pages of a peer, to read, at one of their places; or its domain's memory. */
 	head = on_call(&p, SYS_mmap);
 	load_arg(&p, 0, true);
 	peer = on_call(&p, (uint32_t)(PE_PEER >> 32));
 	load_arg(&p, 0, false);
-	need(&p, BPF_JEQ, (uint32_t)PE_PEER);
+	need(&p, BPF_JGE, (uint32_t)PE_PEER);
+	need_below(&p, (uint32_t)(PE_PEER + (PE_PEERS - 1) * PE_PEER_SIZE + 1));
 	need_arg(&p, 1, PE_PEER_SIZE);
 	need_arg(&p, 2, PROT_READ);
 	need_arg(&p, 3, MAP_SHARED | MAP_FIXED);

@@ -14,7 +14,8 @@
  *   PE_CTL                     what we tell the process: read-only there, read-write here
  *   PE_STATE                   what the process tells us: read-write in both, never trusted
  *   PE_PEER                    two pages of another process's state, read-only: what the vCPU's
- *                              process in the other mode, user or kernel, hands over to this one
+ *                              process in the other mode, user or kernel, hands over to this one;
+ *                              a kernel's process has those of several users, side by side
  *
  * Nothing in ctl is a secret, nothing in state is believed. The file that backs the group belongs
  * to the domain (pages.c); slot n of it is one process's ctl and state.
@@ -43,6 +44,7 @@
 #define PE_STATE_SIZE  0xc000
 #define PE_PEER        (PE_STATE + PE_STATE_SIZE)
 #define PE_PEER_SIZE   0x2000
+#define PE_PEERS       8
 
 /* Offsets of code, constants and slots in the file. */
 #define PE_FILE_CODE  0x0
@@ -104,6 +106,7 @@
 #define CTL_SYS_MASKS 0x0a0 /* u32: which masks events */
 #define CTL_GS_USER   0x0a8 /* u64: the user's GS base, unless it was changed in place */
 #define CTL_FROZEN    0x0b0 /* u32: a process that must not run sleeps here; always 0 */
+#define CTL_PEER_AT   0x0b8 /* u64: where the peer's pages are, less STATE_OUT */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000
@@ -125,7 +128,7 @@
 #define PE_OP_NONE     0
 #define PE_OP_MAP      1
 #define PE_OP_UNMAP    2
-#define PE_OP_PEER     3 /* map pages of the file of groups at PE_PEER */
+#define PE_OP_PEER     3 /* map pages of the file of groups, from PE_PEER on */
 #define PE_OP_FOREIGN  4 /* map another domain's memory, which we let it have for that call */
 
 #define PE_DO_FP       1 /* load the floating-point state from CTL_FP_ADDR */

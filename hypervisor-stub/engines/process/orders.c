@@ -146,12 +146,12 @@ void pe_order_foreign(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t o
 	write_order(p, PE_OP_FOREIGN, addr, len, offset, prot);
 }
 
-void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer)
+void pe_order_map_peer(struct pe_proc *p, unsigned place, const struct pe_proc *peer)
 {
 	uint64_t at = PE_FILE_SLOTS + (uint64_t)peer->slot * PE_SLOT_SIZE + PE_SLOT_STATE +
 	              STATE_OUT;
 
-	write_order(p, PE_OP_PEER, PE_PEER, PE_PEER_SIZE, at, PROT_READ);
+	write_order(p, PE_OP_PEER, PE_PEER + place * PE_PEER_SIZE, PE_PEER_SIZE, at, PROT_READ);
 	p->removed_at = p->tail; /* what was there before must be gone, too */
 }
 

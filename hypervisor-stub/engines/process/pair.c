@@ -25,6 +25,7 @@
  * So it is told not to take anything (CTL_PEER), and nobody counts as asleep with a kick pending.
  */
 #include <sched.h>
+#include <string.h>
 
 #include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/engines/process/process.h"
@@ -95,13 +96,47 @@ static bool is_wanted(const struct hv_vcpu *v)
 	       !(tracer && tracer->every_call) && !v->traps.in_nmi && !v->traps.nmi_pending;
 }
 
-/* p will have q's pages before it goes on. */
+/*
+ * p will have q's pages before it goes on. A user has but those of its kernel: its old kernel's, too,
+ * would show it what is handed to others.
+ */
 static void see(struct pe_proc *p, struct pe_proc *q)
 {
-	if (p->peer == q)
+	unsigned places = p->is_user ? 1 : PE_PEERS, i;
+
+	for (i = 0; i < places && p->peer[i] != q; i++)
+		continue;
+	if (i == places) {
+		i = p->next_place++ % places;
+		pe_order_map_peer(p, i, q);
+		p->peer[i] = q;
+	}
+	pe_store64(p->ctl, CTL_PEER_AT, PE_PEER + i * PE_PEER_SIZE - STATE_OUT);
+}
+
+bool pe_pair_forget(struct pe_proc *p, const struct pe_proc *peer)
+{
+	bool knew = false;
+
+	for (unsigned i = 0; i < PE_PEERS; i++) {
+		if (p->peer[i] != peer)
+			continue;
+		p->peer[i] = NULL;
+		knew = true;
+	}
+	if (p->told == peer)
+		p->told = NULL;
+	return knew;
+}
+
+/* The registers that a kernel has given to one user are not for the eyes of the next. */
+static void forget_registers(struct pe_proc *k, const struct pe_proc *u)
+{
+	if (k->told == u)
 		return;
-	pe_order_map_peer(p, q);
-	p->peer = q;
+	memset(k->state + OUT_FS_BASE, 0, OUT_REGS + STATE_REGS_RSP - STATE_REGS + 8 - OUT_FS_BASE);
+	memset(k->state + OUT_XSAVE, 0, PE_XSAVE_MAX);
+	k->told = u;
 }
 
 static void tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
@@ -170,6 +205,7 @@ struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
 	if (q) {
 		see(p, q);
 		k = p->is_user ? q : p;
+		forget_registers(k, p->is_user ? p : q);
 		tell_kernel(pv, k);
 		pe_store(p->is_user ? p->ctl : q->ctl, CTL_IS_USER, 1);
 		start_turns(p, q);

@@ -58,10 +58,12 @@ struct pe_proc {
 	struct pe_vcpu *owner; /* NULL: a spare one */
 	mfn_t root;
 	bool is_user;
-	uint64_t used;        /* for least recently used */
-	struct pe_proc *peer; /* whose pages are at PE_PEER; pair.c */
-	bool is_frozen;       /* sleeps where only we can wake it */
-	atomic_bool kicked;   /* was sent a signal, which may not have arrived yet */
+	uint64_t used;                  /* for least recently used */
+	struct pe_proc *peer[PE_PEERS]; /* whose pages are where, from PE_PEER on; pair.c */
+	unsigned next_place;            /* for the next one that has none */
+	const struct pe_proc *told;     /* the peer for whom its OUT pages were written last */
+	bool is_frozen;                 /* sleeps where only we can wake it */
+	atomic_bool kicked;             /* was sent a signal, which may not have arrived yet */
 	struct pe_proc *next;
 
 	/* orders.c */
@@ -320,7 +322,7 @@ void pe_cache_drop_vcpu(struct pe_vcpu *pv);
 void pe_order_map(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset, uint32_t prot);
 void pe_order_foreign(struct pe_proc *p, uint64_t addr, uint64_t len, uint64_t offset,
                       uint32_t prot);
-void pe_order_map_peer(struct pe_proc *p, const struct pe_proc *peer);
+void pe_order_map_peer(struct pe_proc *p, unsigned place, const struct pe_proc *peer);
 void pe_order_unmap(struct pe_proc *p, uint64_t addr, uint64_t len);
 void pe_order_unmap_all(struct pe_proc *p);
 /* Lets the mapper see what was written; go: the exit to release after the last of it, 0: none. */
@@ -381,6 +383,8 @@ void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate)
 /* pair.c; from the vCPU's thread */
 /* The process that p, about to run, may hand the vCPU to, all set up for it; or NULL. Takes pd->lock. */
 struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p);
+/* What p knows of a peer that is about to end. Whether it knew it. Lock: pd */
+bool pe_pair_forget(struct pe_proc *p, const struct pe_proc *peer);
 /* After an exit of x: what the two did meanwhile becomes v's state. other: NULL when it has died. */
 void pe_pair_settle(struct pe_vcpu *pv, struct pe_proc *x, struct pe_proc *other);
 

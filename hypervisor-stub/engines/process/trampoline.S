@@ -25,7 +25,7 @@
 #define CTL(f)   base + (PE_CTL - PE_CODE) + (f)(%rip)
 #define STATE(f) base + (PE_STATE - PE_CODE) + (f)(%rip)
 #define CONST(f) base + (PE_CONST - PE_CODE) + (f)(%rip)
-#define PEER(f)  base + (PE_PEER - STATE_OUT - PE_CODE) + (f)(%rip)
+#define PEER(f)  (f)(%rbp) /* after mov CTL(CTL_PEER_AT), %rbp */
 
 /* Offsets in CTL_REGS, STATE_REGS and OUT_REGS: struct hv_regs. */
 #define R15    0x00
@@ -365,6 +365,7 @@ touch_iret_end:
  * we try again until it sleeps or has seen us.
  */
 hand_over:
+	mov	CTL(CTL_PEER_AT), %rbp
 	mov	STATE(STATE_GO), %ebx
 	movl	$1, STATE(STATE_TURN)
 	lock incl STATE(OUT_SEQ) /* full barrier; pairs with the xchg of OUT_WAITS */
@@ -603,6 +604,7 @@ check:	cmp	%ebx, STATE(STATE_GO)
 	je	1f
 	cmpl	$0, STATE(STATE_TURN)
 	je	1f
+	mov	CTL(CTL_PEER_AT), %rbp
 	mov	PEER(OUT_SEQ), %edx
 	cmp	%edx, STATE(OUT_TAKEN)
 	je	1f
@@ -712,12 +714,11 @@ take_return: /* to user mode, by the kernel's iret */
 	mov	PEER(OUT_REGS + RCX), %rcx
 	mov	PEER(OUT_REGS + R11), %r11
 
-run_peer: /* rcx and r11 are set, target, flags and stack are in SCRATCH, the rest is PEER's */
+run_peer: /* rbp is where PEER is; rcx and r11 are set, target, flags and stack are in SCRATCH, the rest is PEER's */
 	mov	PEER(OUT_REGS + R15), %r15
 	mov	PEER(OUT_REGS + R14), %r14
 	mov	PEER(OUT_REGS + R13), %r13
 	mov	PEER(OUT_REGS + R12), %r12
-	mov	PEER(OUT_REGS + RBP), %rbp
 	mov	PEER(OUT_REGS + RBX), %rbx
 	mov	PEER(OUT_REGS + R10), %r10
 	mov	PEER(OUT_REGS + R9), %r9
@@ -726,6 +727,7 @@ run_peer: /* rcx and r11 are set, target, flags and stack are in SCRATCH, the re
 	mov	PEER(OUT_REGS + RDX), %rdx
 	mov	PEER(OUT_REGS + RSI), %rsi
 	mov	PEER(OUT_REGS + RDI), %rdi
+	mov	PEER(OUT_REGS + RBP), %rbp
 	lea	STATE(STATE_SCRATCH + 8), %rsp
 	popfq
 	pop	%rsp

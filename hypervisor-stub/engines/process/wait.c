@@ -87,7 +87,7 @@ static void set_bell(struct pe_vcpu *pv, const struct runners *r)
 	atomic_store_explicit(&pv->bell, pe_word(r->k->state, OUT_HV), memory_order_relaxed);
 	pe_store64(r->k->ctl, CTL_BELL, PE_STATE + OUT_HV);
 	if (r->u)
-		pe_store64(r->u->ctl, CTL_BELL, PE_PEER - STATE_OUT + OUT_HV);
+		pe_store64(r->u->ctl, CTL_BELL, pe_load64(r->u->ctl, CTL_PEER_AT) + OUT_HV);
 }
 
 /* ---- going on and stopping --------------------------------------------------------------------- */
