@@ -188,6 +188,7 @@ help:
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs, counted before and after; many address spaces
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
+#: make bench-blk        a guest's disk beside pread, AIO and io_uring, on tmpfs and on the machine's disk
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
 #: make install          DESTDIR= PREFIX=/usr/local
 #: make clean            remove O
@@ -304,6 +305,14 @@ $(O)/tests/powercut: $(patsubst %,$(O)/host/%.o,$(wildcard tests/powercut/*.c)) 
 .PHONY: check-powercut
 check-powercut: $(O)/tests/powercut
 	$(Q)tests/powercut/run.sh $(O)/tests/powercut $(CUTS)
+
+$(O)/bench/blk: tests/bench/blk.c tests/bench/blk_native.c tests/bench/blk_native.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+.PHONY: bench-blk
+BENCH_FOLDERS ?= /dev/shm $(O)/bench
+bench-blk: all $(O)/bench/blk
+	$(Q)$(O)/bench/blk $(O)/paravane $(O)/guests $(O)/bench/blk.tsv $(BENCH_ROUNDS) $(BENCH_FOLDERS)
 
 $(O)/bench/os: tests/bench/os.c
 	@mkdir -p $(@D)
