@@ -100,8 +100,8 @@ static bool read_stat(long pid, long *group, unsigned long *ticks)
 	fclose(f);
 	line[n] = 0;
 	p = strrchr(line, ')');
-	if (!p || sscanf(p + 2, "%*c %*d %ld %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", parent,
-	                 &user, &sys) != 3)
+	if (!p || sscanf(p + 2, "%*c %*d %ld %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", group, &user,
+	                 &sys) != 3)
 		return false;
 	*ticks = user + sys;
 	return true;
