@@ -205,7 +205,7 @@ check: all units
 	$(Q)tests/check-all.sh
 
 check-guest: all hostile-bins
-	$(Q)tests/check.sh -t 240 guest $(INTEGRATION)
+	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
 .PHONY: check-linux

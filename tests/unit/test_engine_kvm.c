@@ -202,8 +202,8 @@ START_TEST(each_exception_comes_out_as_hardware_has_it)
 	start();
 	go();
 	expect_exception(faults[_i].vector);
-	ck_assert_uint_eq(ex.error_code, faults[_i].code_is);
 	ck_assert_uint_eq(v->regs.rip, CODE + faults[_i].after);
+	ck_assert_uint_eq(ex.error_code, faults[_i].code_is);
 	ck_assert_uint_eq(v->regs.rsp, STACK);
 }
 END_TEST

@@ -267,8 +267,8 @@ static void take_syscall(struct hv_vcpu *v, struct hv_exit *exit)
 	v->regs.r11 = v->regs.rflags;
 }
 
-/* The number of the `int n` at rip, or -1. */
-static int int_number(struct hv_vcpu *v)
+/* The number of the `int n` at an address, or -1. */
+static int int_number(struct hv_vcpu *v, uint64_t at)
 {
 	uint64_t fault_va;
 	uint8_t code[2];
@@ -276,21 +276,25 @@ static int int_number(struct hv_vcpu *v)
 	int rc;
 
 	hv_domain_lock(v->domain);
-	rc = hv_access_guest(v, code, v->regs.rip, sizeof(code), false, true, &fault_va, &pfec);
+	rc = hv_access_guest(v, code, at, sizeof(code), false, true, &fault_va, &pfec);
 	hv_domain_unlock(v->domain);
 	return !rc && code[0] == 0xcd ? code[1] : -1;
 }
 
 /*
  * `int n` through a gate that ring 3 may not use is #GP(n * 8 + 2) on a processor. There are KVMs that
- * report #UD, and such that get the code wrong.
+ * report #UD, and such that get the code wrong, or say an address behind the instruction.
  */
 static void name_software_interrupt(struct hv_vcpu *v, struct hv_exit *exit)
 {
 	bool wrong_vector = exit->vector == VECTOR_UD;
 	bool wrong_code = exit->vector == VECTOR_GP && (exit->error_code & 3) == 2;
-	int nr = wrong_vector || wrong_code ? int_number(v) : -1;
+	int nr = wrong_vector || wrong_code ? int_number(v, v->regs.rip) : -1;
 
+	if (nr < 0 && wrong_code) {
+		nr = int_number(v, v->regs.rip - 2);
+		v->regs.rip -= nr < 0 ? 0 : 2;
+	}
 	if (nr >= 0)
 		exception(exit, VECTOR_GP, (uint32_t)nr * 8 + 2, 0);
 }
