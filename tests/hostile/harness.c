@@ -45,8 +45,8 @@ static const struct family families[] = {
 	{ "hypercalls", 2, 20000, 4, false }, { "irets", 1, 4000, 3, false },
 	{ "contexts", 3, 300, 5, false },     { "tables", 1, 20000, 20, false },
 	{ "races", 3, 200, 30, false },       { "events", 3, 1500, 60, true },
-	{ "grants", 1, 10000, 60, true },     { "engine", 1, 300, 3, false },
-	{ "user", 1, 1000, 60, true },
+	{ "grants", 1, 10000, 60, true },     { "store", 2, 1500, 60, true },
+	{ "engine", 1, 300, 3, false },       { "user", 1, 1000, 60, true },
 };
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))

@@ -125,6 +125,7 @@ void at_tables(void);
 void at_races(void);
 void at_events(void);
 void at_grants(void);
+void at_store(void);
 void at_engine(void);
 void at_user(void);
 

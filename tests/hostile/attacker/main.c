@@ -36,9 +36,11 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } families[] = {
-	{ "hypercalls", at_hypercalls }, { "irets", at_irets },   { "contexts", at_contexts },
-	{ "tables", at_tables },         { "races", at_races },   { "events", at_events },
-	{ "grants", at_grants },         { "engine", at_engine }, { "user", at_user },
+	{ "hypercalls", at_hypercalls }, { "irets", at_irets },
+	{ "contexts", at_contexts },     { "tables", at_tables },
+	{ "races", at_races },           { "events", at_events },
+	{ "grants", at_grants },         { "store", at_store },
+	{ "engine", at_engine },         { "user", at_user },
 };
 
 void at_breach(const char *fmt, ...)
