@@ -61,7 +61,7 @@ struct netdev;
 struct netdev_client {
 	/*
 	 * A packet has come. The pages of its pieces are the kernel's from now on; an empty page for
-	 * each is asked for by page_alloc() of pv_hooks.
+	 * each is asked for by page_alloc() of pv_hooks. No lock of the device's is held.
 	 */
 	void (*receive)(struct netdev *dev, unsigned queue, struct netdev_packet *pkt);
 	/* The pieces of a packet that was taken are the kernel's again; ok: it has left. */
@@ -71,6 +71,11 @@ struct netdev_client {
 	/* There is room again after -XEN_EAGAIN; or the link or the device has changed. May be NULL. */
 	void (*room)(struct netdev *dev, unsigned queue);
 	void (*changed)(struct netdev *dev);
+	/*
+	 * netdev_service() has something to do: the other side is closing, has started again, or lies.
+	 * To wake a thread with. NULL: the kernel calls it now and then.
+	 */
+	void (*attention)(struct netdev *dev);
 };
 
 struct netdev_ops {
@@ -79,6 +84,7 @@ struct netdev_ops {
 	unsigned (*poll)(struct netdev *dev, unsigned queue, unsigned budget);
 	void (*info)(struct netdev *dev, struct netdev_info *info);
 	void (*stats)(struct netdev *dev, struct netdev_stats *stats);
+	void (*service)(struct netdev *dev);
 	void (*close)(struct netdev *dev);
 };
 
@@ -105,6 +111,12 @@ static inline void netdev_kick(struct netdev *dev, unsigned queue)
 	dev->ops->kick(dev, queue);
 }
 
+/* Looks after the connection; may wait, for seconds when the other side does not answer. */
+static inline void netdev_service(struct netdev *dev)
+{
+	dev->ops->service(dev);
+}
+
 /* Handles what has come and gone, up to budget packets; returns how many. */
 static inline unsigned netdev_poll(struct netdev *dev, unsigned queue, unsigned budget)
 {
@@ -125,9 +137,11 @@ static inline void netdev_close(struct netdev *dev)
  * The interfaces of the paravirtual machine (netfront.c).
  * netfront_each: calls fn with the store's name ("device/vif/0") and number of each.
  * netfront_open: connects; -XEN_ENODEV, -XEN_ETIMEDOUT, or what the store or the tables answered.
+ * netfront_start: call-backs may be called from now on; once, after netfront_open().
  */
 int netfront_each(int (*fn)(const char *node, unsigned handle, void *arg), void *arg);
 int netfront_open(const char *node, const struct netdev_client *client, void *arg,
                   struct netdev **dev);
+void netfront_start(struct netdev *dev);
 
 #endif /* FRONTENDS_NETDEV_H */

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the network front-end share; kernels use netdev.h.
+ *
+ *   netfront.c     the rings: what runs for each packet
+ *   netfront_xs.c  the store: finding, agreeing, connecting, changes, closing
+ *
+ * A transmit slot and a receive slot have a grant reference each that stays theirs. A packet's slots
+ * are linked to its first, which counts those that are not answered and holds what the kernel gave.
+ *
+ * Locking: a queue's lock, events masked, guards both of its rings. No call-back is made and no
+ * event sent with it held. `serving` is held by the one thread that talks to the store.
+ *
+ * The rings are shared with a back-end that is not trusted: indexes and responses are read once and
+ * checked, and nothing of what was asked is read back from them.
+ */
+#ifndef FRONTENDS_NETFRONT_H
+#define FRONTENDS_NETFRONT_H
+
+#include "abi/io/netif.h"
+#include "frontends/netdev.h"
+#include "pvops/barrier.h"
+#include "pvops/cpu.h"
+#include "pvops/gnttab.h"
+#include "pvops/lock.h"
+#include "pvops/xenbus.h"
+
+#define NETFRONT_SLOTS      256 /* of a ring of one page; ids are bytes */
+#define NETFRONT_MAX_QUEUES 8
+
+struct netfront;
+
+/* Each table is a page. */
+struct netfront_tx_slots {
+	void *arg[NETFRONT_SLOTS]; /* of a first slot: the kernel's */
+	grant_ref_t ref[NETFRONT_SLOTS];
+	uint8_t first[NETFRONT_SLOTS]; /* of the packet */
+	uint8_t left[NETFRONT_SLOTS]; /* of a first slot: answers that are missing; 0: not in use */
+	uint8_t next[NETFRONT_SLOTS]; /* in the list of free ones */
+	uint8_t state[NETFRONT_SLOTS]; /* NETFRONT_* */
+};
+
+enum { NETFRONT_FREE, NETFRONT_UNDER_WAY, NETFRONT_ANSWERED };
+
+struct netfront_rx_slots {
+	void *page[NETFRONT_SLOTS]; /* NULL: not posted */
+	grant_ref_t ref[NETFRONT_SLOTS];
+};
+
+struct netfront_queue {
+	struct pv_spinlock lock;
+	struct netfront *front;
+	unsigned index;
+	bool is_up;
+	bool is_polled; /* by somebody, who looks again when told so */
+	bool look_again;
+	bool is_stalled; /* a sender found no room, and is told when there is some */
+	struct netif_tx_front_ring tx;
+	struct netif_rx_front_ring rx;
+	struct netfront_tx_slots *tx_slots;
+	struct netfront_rx_slots *rx_slots;
+	unsigned free_tx; /* slots in the list that begins at first_free */
+	uint8_t first_free;
+	evtchn_port_t tx_port, rx_port; /* the same, unless they are split */
+	void *tx_page, *rx_page;
+	grant_ref_t tx_ref, rx_ref;
+	bool tx_granted, rx_granted;
+	unsigned nr_refs; /* of slots, taken so far: transmit first */
+	struct netdev_stats stats;
+};
+
+struct netfront {
+	struct netdev dev;
+	struct pv_xenbus bus;
+	struct netdev_info info;
+	bool split, multi_queue;
+	struct netfront_queue *queue[NETFRONT_MAX_QUEUES];
+	unsigned nr_queues;
+	uint32_t attention, serving;
+	bool is_broken, is_gone, is_open;
+	struct pv_waitq q;
+};
+
+extern const struct netdev_ops netfront_ops;
+
+/* ---- netfront.c ---- */
+
+/* The queue's memory, rings, grants and ports; not used before it is opened. 0 or -XEN_E*. */
+int netfront_queue_up(struct netfront *f, unsigned n, uint32_t cpu);
+void netfront_queue_open(struct netfront_queue *q);
+/* Nothing of the rings is looked at any more. */
+void netfront_queue_stop(struct netfront_queue *q);
+/* Ports closed, rings taken back, packets under way given back to the kernel as lost. */
+void netfront_queue_down(struct netfront_queue *q);
+
+/* ---- netfront_xs.c ---- */
+
+void netfront_service(struct netdev *dev);
+void netfront_close(struct netdev *dev);
+/* The back-end has done what it must not: once a line in the log; the device will be closed. */
+__attribute__((format(printf, 2, 3))) void netfront_accuse(struct netfront *f, const char *fmt,
+                                                           ...);
+
+#endif /* FRONTENDS_NETFRONT_H */

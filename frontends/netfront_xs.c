@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network front-end and the store: finding an interface, agreeing with its back-end, and all that
+ * happens to the connection afterwards.
+ *
+ *   ours                          the back-end's
+ *                                 InitWait: what it can do
+ *   rings, ports, features
+ *   Connected
+ *                                 Connected: packets flow
+ *
+ * Later: InitWait: the back-end has started again; its old self has let go of everything, packets
+ * that were under way are lost. Closing or gone: the link is down, for good.
+ *
+ * Invariant: everything here runs in a thread that may wait, and in one at a time (`serving`). The
+ * store's event only says that there is something to look at.
+ */
+#include <stdarg.h>
+
+#include "abi/errno.h"
+#include "frontends/netfront.h"
+#include "pvops/lib/format.h"
+#include "pvops/lib/string.h"
+
+#define ANSWER_NS 5000000000ull /* for a back-end to take its next step */
+#define LOOK_NS   100000000ull
+#define MAX_MTU   65000u
+#define STD_MTU   1500u
+
+/* ---- what is agreed --------------------------------------------------------------------------- */
+
+/* A number in the back-end's folder; what is missing, no number or out of range is the default. */
+static unsigned offer(const struct netfront *f, const char *node, unsigned most, unsigned otherwise)
+{
+	uint64_t n;
+
+	if (pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, node, &n) || n > most)
+		return otherwise;
+	return (unsigned)n;
+}
+
+static bool offers(const struct netfront *f, const char *node)
+{
+	return offer(f, node, UINT32_MAX, 0) != 0;
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static int read_mac(struct netfront *f)
+{
+	uint8_t mac[6];
+	char text[24];
+	unsigned i;
+
+	if (pv_xs_read(PV_XS_NO_TX, f->bus.name, "mac", text, sizeof(text), NULL) &&
+	    pv_xs_read(PV_XS_NO_TX, f->bus.otherend, "mac", text, sizeof(text), NULL))
+		return -XEN_ENOENT;
+	if (strlen(text) != 17)
+		return -XEN_EINVAL;
+	for (i = 0; i < 6; i++) {
+		int high = digit(text[i * 3]), low = digit(text[i * 3 + 1]);
+
+		if (high < 0 || low < 0 || (i < 5 && text[i * 3 + 2] != ':'))
+			return -XEN_EINVAL;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(f->info.mac, mac, sizeof(mac));
+	return 0;
+}
+
+static unsigned count_cpus(void)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < PV_MAX_CPUS; i++)
+		n += pv_cpus[i] != NULL;
+	return n;
+}
+
+static int agree(struct netfront *f)
+{
+	struct netdev_info *info = &f->info;
+	unsigned queues = offer(f, "multi-queue-max-queues", UINT32_MAX, 0), cpus = count_cpus();
+
+	f->multi_queue = queues != 0;
+	info->queues = queues > 1 ? queues : 1;
+	if (info->queues > cpus)
+		info->queues = cpus;
+	if (info->queues > NETFRONT_MAX_QUEUES)
+		info->queues = NETFRONT_MAX_QUEUES;
+	info->tx_depth = info->rx_depth = NETFRONT_SLOTS;
+	f->split = offers(f, "feature-split-event-channels");
+	info->sg = offers(f, "feature-sg");
+	info->gso_ipv4 = info->sg && offers(f, "feature-gso-tcpv4");
+	info->gso_ipv6 = info->sg && offers(f, "feature-gso-tcpv6");
+	info->csum_ipv4 = true; /* every back-end does; there is no key for it */
+	info->csum_ipv6 = offers(f, "feature-ipv6-csum-offload");
+	info->mtu = offer(f, "mtu", MAX_MTU, STD_MTU);
+	if (info->mtu < 68)
+		info->mtu = STD_MTU;
+	if (!offers(f, "feature-rx-copy"))
+		return -XEN_EOPNOTSUPP;
+	return read_mac(f);
+}
+
+/* ---- connecting ------------------------------------------------------------------------------- */
+
+static int publish_queue(uint32_t tx, const struct netfront *f, const struct netfront_queue *q,
+                         const char *dir)
+{
+	int rc = pv_xs_printf(tx, dir, "tx-ring-ref", "%u", q->tx_ref);
+
+	if (!rc)
+		rc = pv_xs_printf(tx, dir, "rx-ring-ref", "%u", q->rx_ref);
+	if (!rc && !f->split)
+		rc = pv_xs_printf(tx, dir, "event-channel", "%u", q->tx_port);
+	if (!rc && f->split)
+		rc = pv_xs_printf(tx, dir, "event-channel-tx", "%u", q->tx_port);
+	if (!rc && f->split)
+		rc = pv_xs_printf(tx, dir, "event-channel-rx", "%u", q->rx_port);
+	return rc;
+}
+
+static int publish(uint32_t tx, void *arg)
+{
+	static const char *const features[] = { "request-rx-copy",   "feature-rx-notify",
+		                                "feature-sg",        "feature-gso-tcpv4",
+		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload" };
+	const struct netfront *f = arg;
+	char dir[PV_XENBUS_NAME + 16];
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < sizeof(features) / sizeof(features[0]); i++)
+		rc = pv_xs_printf(tx, f->bus.name, features[i], "1");
+	if (!rc && f->multi_queue)
+		rc = pv_xs_printf(tx, f->bus.name, "multi-queue-num-queues", "%u", f->info.queues);
+	for (i = 0; !rc && i < f->info.queues; i++) {
+		pv_snprintf(dir, sizeof(dir), f->info.queues > 1 ? "%s/queue-%u" : "%s",
+		            f->bus.name, i);
+		rc = publish_queue(tx, f, f->queue[i], dir);
+	}
+	return rc;
+}
+
+/* A queue for each vCPU, as far as there are any. */
+static int make_queues(struct netfront *f)
+{
+	unsigned cpu, k = 0;
+	int rc = 0;
+
+	for (cpu = 0; !rc && cpu < PV_MAX_CPUS && k < f->info.queues; cpu++) {
+		if (pv_cpus[cpu])
+			rc = netfront_queue_up(f, k++, cpu);
+	}
+	return rc;
+}
+
+static void drop_queues(struct netfront *f)
+{
+	unsigned i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		netfront_queue_stop(f->queue[i]);
+	for (i = 0; i < f->nr_queues; i++)
+		netfront_queue_down(f->queue[i]);
+}
+
+static int await(struct netfront *f, enum xenbus_state state, uint32_t gone)
+{
+	enum xenbus_state seen = XenbusStateUnknown;
+	int rc = pv_xenbus_wait(&f->bus, PV_XENBUS_STATE(state) | gone, ANSWER_NS, &seen);
+
+	if (rc == -XEN_ETIMEDOUT && seen == XenbusStateUnknown)
+		return -XEN_ENODEV;
+	return rc ? rc : seen == state ? 0 : -XEN_ENODEV;
+}
+
+static int failed(struct netfront *f, int rc, const char *step)
+{
+	pv_xenbus_error(&f->bus, rc, "%s", step);
+	return rc;
+}
+
+static int connect(struct netfront *f)
+{
+	int rc = pv_xenbus_switch(&f->bus, XenbusStateInitialising);
+
+	if (!rc)
+		rc = await(f, XenbusStateInitWait, 0);
+	if (rc)
+		return failed(f, rc, "waiting for the back-end");
+	rc = agree(f);
+	if (rc)
+		return failed(f, rc, "reading what the back-end offers");
+	rc = make_queues(f);
+	if (rc)
+		return failed(f, rc, "making the rings");
+	rc = pv_xs_transact(publish, f);
+	if (!rc)
+		rc = pv_xenbus_switch(&f->bus, XenbusStateConnected);
+	if (rc)
+		return failed(f, rc, "publishing the rings");
+	rc = await(f, XenbusStateConnected, PV_XENBUS_GONE);
+	return rc ? failed(f, rc, "waiting for the connection") : 0;
+}
+
+static void open_queues(struct netfront *f)
+{
+	unsigned i;
+
+	f->info.link_up = offer(f, "carrier", 1, 1);
+	for (i = 0; i < f->info.queues; i++)
+		netfront_queue_open(f->queue[i]);
+}
+
+/* ---- what happens meanwhile, and the end ------------------------------------------------------ */
+
+static void say_changed(struct netfront *f)
+{
+	if (f->dev.client.changed)
+		f->dev.client.changed(&f->dev);
+}
+
+/* Both sides go; whatever the back-end does, this ends. */
+static void disconnect(struct netfront *f)
+{
+	unsigned i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		netfront_queue_stop(f->queue[i]);
+	if (!pv_xenbus_switch(&f->bus, XenbusStateClosing))
+		pv_xenbus_wait(&f->bus, PV_XENBUS_GONE, ANSWER_NS, NULL);
+	if (!pv_xenbus_switch(&f->bus, XenbusStateClosed))
+		pv_xenbus_wait(&f->bus,
+		               PV_XENBUS_STATE(XenbusStateClosed) |
+		                       PV_XENBUS_STATE(XenbusStateUnknown),
+		               ANSWER_NS, NULL);
+	drop_queues(f);
+}
+
+static void end(struct netfront *f, const char *why)
+{
+	pv_log("%s: %s\n", f->dev.name, why);
+	pv_store_release(&f->is_gone, true);
+	disconnect(f);
+	f->info.link_up = false;
+	say_changed(f);
+}
+
+static void reconnect(struct netfront *f)
+{
+	drop_queues(f);
+	if (connect(f)) {
+		end(f, "the back-end did not come back: closed");
+		return;
+	}
+	f->queue[0]->stats.reconnects++;
+	open_queues(f);
+	say_changed(f);
+}
+
+static void look_at_link(struct netfront *f)
+{
+	bool up = offer(f, "carrier", 1, 1);
+
+	if (up == f->info.link_up)
+		return;
+	f->info.link_up = up;
+	say_changed(f);
+}
+
+static void look(struct netfront *f)
+{
+	uint64_t state;
+	int rc;
+
+	if (pv_load(&f->is_gone))
+		return;
+	if (pv_load(&f->is_broken)) {
+		end(f, "closed, for its back-end is not to be trusted");
+		return;
+	}
+	rc = pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, "state", &state);
+	if (rc == -XEN_EIO || rc == -XEN_ETIMEDOUT || rc == -XEN_ENODEV)
+		return; /* the store itself is in trouble: the rings may go on without it */
+	if (rc)
+		state = XenbusStateUnknown;
+	switch (state) {
+	case XenbusStateConnected:
+		look_at_link(f);
+		break;
+	case XenbusStateInitWait:
+		reconnect(f);
+		break;
+	case XenbusStateClosing:
+		end(f, "closed by the back-end");
+		break;
+	case XenbusStateUnknown:
+	case XenbusStateClosed:
+		end(f, "the back-end has gone");
+		break;
+	default:
+		break; /* it is on its way, or talks nonsense */
+	}
+}
+
+static bool is_served(void *arg)
+{
+	return !pv_load_acquire(&((struct netfront *)arg)->serving);
+}
+
+void netfront_service(struct netdev *dev)
+{
+	struct netfront *f = (struct netfront *)dev;
+
+	if (pv_xchg(&f->serving, 1)) {
+		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
+		return;
+	}
+	while (pv_xchg(&f->attention, 0))
+		look(f);
+	pv_store_release(&f->serving, 0);
+	pv_wake(&f->q);
+}
+
+static void attend(struct netfront *f)
+{
+	pv_store_release(&f->attention, 1);
+	pv_wake(&f->q);
+	if (f->dev.client.attention)
+		f->dev.client.attention(&f->dev);
+}
+
+static void on_change(struct pv_xenbus *bus)
+{
+	attend(bus->arg);
+}
+
+/* From the data path, with a queue's lock held: said at once, acted upon by a thread. */
+void netfront_accuse(struct netfront *f, const char *fmt, ...)
+{
+	char text[120];
+	va_list ap;
+
+	if (pv_xchg(&f->is_broken, true))
+		return;
+	va_start(ap, fmt);
+	pv_vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pv_log("%s: the back-end %s\n", f->bus.name, text);
+	attend(f);
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+/*
+ * Devices whose memory a late event handler on another vCPU may still look at: used again for the
+ * next one, never freed.
+ */
+static struct netfront *spare;
+static struct pv_spinlock spare_lock = PV_SPINLOCK_INIT;
+
+static struct netfront *take_front(void)
+{
+	uint64_t irq = pv_spin_lock_irq(&spare_lock);
+	struct netfront *f = spare;
+	struct netfront_queue *queue[NETFRONT_MAX_QUEUES];
+	unsigned nr;
+
+	_Static_assert(sizeof(*f) <= PV_PAGE_SIZE, "a device lies in one page");
+	spare = NULL;
+	pv_spin_unlock_irq(&spare_lock, irq);
+	if (!f) {
+		f = pv_page_alloc();
+		if (f)
+			memset(f, 0, sizeof(*f));
+		return f;
+	}
+	memcpy(queue, f->queue, sizeof(queue));
+	nr = f->nr_queues;
+	memset(f, 0, sizeof(*f));
+	memcpy(f->queue, queue, sizeof(queue));
+	f->nr_queues = nr;
+	return f;
+}
+
+static void put_front(struct netfront *f)
+{
+	uint64_t irq;
+
+	if (f->is_open)
+		pv_xenbus_close(&f->bus);
+	irq = pv_spin_lock_irq(&spare_lock);
+	if (!spare)
+		spare = f;
+	pv_spin_unlock_irq(&spare_lock, irq);
+}
+
+void netfront_close(struct netdev *dev)
+{
+	struct netfront *f = (struct netfront *)dev;
+
+	while (pv_xchg(&f->serving, 1))
+		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
+	if (!f->is_gone) {
+		pv_store_release(&f->is_gone, true);
+		disconnect(f);
+	}
+	put_front(f);
+}
+
+static int parse_handle(const char *node, unsigned *handle)
+{
+	const char *c, *digits = node;
+	uint64_t n = 0;
+
+	for (c = node; *c; c++)
+		if (*c == '/')
+			digits = c + 1;
+	if (!*digits)
+		return -XEN_EINVAL;
+	for (c = digits; *c; c++) {
+		if (*c < '0' || *c > '9' || n > UINT32_MAX)
+			return -XEN_EINVAL;
+		n = n * 10 + (uint64_t)(*c - '0');
+	}
+	if (n > UINT32_MAX)
+		return -XEN_EINVAL;
+	*handle = (unsigned)n;
+	return 0;
+}
+
+int netfront_open(const char *node, const struct netdev_client *client, void *arg,
+                  struct netdev **dev)
+{
+	struct netfront *f = take_front();
+	unsigned handle;
+	int rc;
+
+	if (!f)
+		return -XEN_ENOMEM;
+	f->dev.ops = &netfront_ops;
+	f->dev.client = *client;
+	f->dev.arg = arg;
+	f->bus.changed = on_change;
+	f->bus.arg = f;
+	rc = parse_handle(node, &handle);
+	if (!rc)
+		pv_snprintf(f->dev.name, sizeof(f->dev.name), "eth%u", handle);
+	if (!rc)
+		rc = pv_xenbus_open(&f->bus, node);
+	f->is_open = !rc;
+	if (!rc)
+		rc = connect(f);
+	if (rc) {
+		if (f->is_open)
+			disconnect(f);
+		put_front(f);
+		return rc == -XEN_ENOENT ? -XEN_ENODEV : rc;
+	}
+	*dev = &f->dev;
+	return 0;
+}
+
+void netfront_start(struct netdev *dev)
+{
+	open_queues((struct netfront *)dev);
+}
+
+struct each {
+	int (*fn)(const char *node, unsigned handle, void *arg);
+	void *arg;
+};
+
+static int visit(const char *node, void *arg)
+{
+	const struct each *e = arg;
+	unsigned handle;
+
+	return parse_handle(node, &handle) ? 0 : e->fn(node, handle, e->arg);
+}
+
+int netfront_each(int (*fn)(const char *node, unsigned handle, void *arg), void *arg)
+{
+	struct each e = { fn, arg };
+
+	return pv_xenbus_each("vif", visit, &e);
+}
