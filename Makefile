@@ -338,7 +338,7 @@ check-abi:
 # ---- the judge: the same guests on real Xen (tests/tools/real-xen/README.md) -----------------------------
 
 .PHONY: check-xen
-check-xen: $(O)/paravane $(O)/guests/hello $(O)/guests/selftest $(O)/guests/unix
+check-xen: $(O)/paravane $(addprefix $(O)/guests/,hello selftest unix blkbench)
 	$(Q)tests/tools/check-xen.sh
 
 # ---- installing: the command, and what a kernel of somebody else's builds on ------------------------------

@@ -4,7 +4,7 @@
 # claim, both verdicts side by side.
 #
 #   tests/tools/check-xen.sh          O: the build folder; XEN_CPU: the emulated processor (max,vendor=GenuineIntel
-#                                     is another one with other habits)
+#                                     is another one with other habits); XEN_RUNS: names of the runs to do, else all
 #
 # Xen is the judge. A claim that fails there is wrong, or the self-test is. A claim that ends otherwise on
 # ours is a defect of ours, unless it stands in tests/xen-differences with its reason; a line there whose
@@ -22,7 +22,10 @@ runs='hello    hello    2
 selftest selftest 2
 utest-1  unix     1 run=utest
 utest-2  unix     2 run=utest
-utest-2r unix     2 roots=two run=utest'
+utest-2r unix     2 roots=two run=utest
+disk     blkbench 2 check bytes=2000000
+disk-keep blkbench 1 check bytes=2000000 persistent=1 order=4 segments=64
+disk-root unix    2 root=/dev/xvda run=utest files'
 
 end() {
 	finished=1
@@ -32,9 +35,33 @@ end() {
 	exit
 }
 
+# new_disk RUN: what that run begins with on either side; $disk is the option, empty for runs without a disk
+new_disk() {
+	disk=()
+	case $1 in
+	disk-root)
+		mkdir -p "$work/root/bin" "$work/root/tmp"
+		cp "$O"/user/bin/* "$work/root/bin/"
+		rm -f "$work/disk.img"
+		PATH=$PATH:/usr/sbin mke2fs -q -t ext2 -b 4096 -d "$work/root" "$work/disk.img" 32M >/dev/null 2>&1;;
+	disk*)	rm -f "$work/disk.img"; truncate -s 32M "$work/disk.img";;
+	*)	return;;
+	esac
+	disk=(--disk "$work/disk.img")
+}
+
+# check_disk RUN WHERE: a file system is as it should be afterwards
+check_disk() {
+	[ "$1" = disk-root ] || return
+	PATH=$PATH:/usr/sbin e2fsck -fn "$work/disk.img" >"$work/e2fsck" 2>&1
+	expect "$1 on $2: e2fsck" 0 $?
+}
+
 # on_xen RUN GUEST VCPUS COMMANDLINE: console to $work/RUN.xen, how it ended to $work/RUN.xen.how
 on_xen() {
-	limited 400 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$3" --timeout 200 --extra "$4" "$GUESTS/$2" \
+	new_disk "$1"
+	limited 400 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$3" --timeout 200 --extra "$4" \
+		${disk[@]+"${disk[@]}"} "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
 	local rc=$?
 	if [ $rc = 2 ]; then	# the harness, not the guest: a package that is missing, or a fault of its own
@@ -51,7 +78,9 @@ on_xen() {
 
 # on_ours RUN GUEST VCPUS COMMANDLINE: the same for our hypervisor; its exit status is how it ended
 on_ours() {
-	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$3" --timeout 120 --cmdline "$4" "$GUESTS/$2" \
+	new_disk "$1"
+	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$3" --timeout 120 --cmdline "$4" \
+		${disk[@]+"${disk[@]}"} "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
 	if [ $? = 0 ]; then echo poweroff; else echo "exit status $?"; fi >"$work/$1.ours.how"
 	tr -d '\r' <"$work/out" >"$work/$1.ours"
@@ -96,20 +125,23 @@ compare() {
 
 # Every claim of a run that makes claims, on both sides.
 compare_all() {
-	local name closing='^(selftest|utest): [0-9]+ passed, 0 failed'
+	local name closing='^(selftest|utest): [0-9]+ passed, 0 failed|^blkbench: done'
 	side_by_side "claims of $1" xen ours
 	for name in $(awk '$1 == "PASS" || $1 == "SKIP" || $1 == "FAIL" { sub(/:$/, "", $2); print $2 }' \
 		"$work/$1.xen" "$work/$1.ours" | awk '!seen[$0]++'); do
 		compare "$1" "$name"
 	done
 	contains "$1 on real Xen: its closing line" "$work/$1.xen" "$closing"
-	contains "$1 on ours: its closing line" "$work/$1.ours" '^(selftest|utest): '
+	contains "$1 on ours: its closing line" "$work/$1.ours" '^(selftest|utest|blkbench): '
 }
 
 : >"$work/names"
 while read -r run guest vcpus cmdline; do
+	[[ -z ${XEN_RUNS-} || " $XEN_RUNS " = *" $run "* ]] || continue
 	on_xen "$run" "$guest" "$vcpus" "$cmdline" || end
+	check_disk "$run" "real Xen"
 	on_ours "$run" "$guest" "$vcpus" "$cmdline"
+	check_disk "$run" ours
 	how=$(cat "$work/$run.xen.how") ours=$(cat "$work/$run.ours.how")
 	side_by_side "$run: how it ends" "$how" "$ours"
 	expect "$run: real Xen" poweroff "$how"
@@ -121,6 +153,7 @@ while read -r run guest vcpus cmdline; do
 	fi
 done <<<"$runs"
 
+[ -z "${XEN_RUNS-}" ] || end
 # Every listed difference names a claim there is.
 while IFS=: read -r name _; do
 	grep -qx -- "$name" "$work/names" || fail "$name" "stands in xen-differences and is no claim"

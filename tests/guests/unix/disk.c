@@ -3,6 +3,8 @@
  * Disks, and each as a file "dev/NAME": reading and writing goes through the cache of blocks.
  *
  * A disk that is there stays in the table; one that the other side takes away answers with errors.
+ * A process of the kernel's deals with what the other side wants (a new size, an end, a new beginning)
+ * while no program uses the disk.
  */
 #include "tests/guests/unix/disk.h"
 
@@ -12,6 +14,7 @@
 #include "pvops/lib/string.h"
 #include "pvops/xs.h"
 #include "tests/guests/unix/mutex.h"
+#include "tests/guests/unix/proc.h"
 
 #define MAX_DISKS 16
 
@@ -71,6 +74,37 @@ static void disk_release(struct node *n)
 
 static const struct node_ops disk_ops = { disk_page, disk_resize, disk_release, disk_sync };
 
+/* ---- what the other side wants ---- */
+
+static bool is_wanted;
+static struct pv_waitq wanted_q;
+
+static void on_attention(struct blkdev *dev, void *arg)
+{
+	(void)dev;
+	(void)arg;
+	pv_store_release(&is_wanted, true);
+	sched_wake(&wanted_q);
+}
+
+static bool somebody_wants(void *arg)
+{
+	(void)arg;
+	return pv_load_acquire(&is_wanted);
+}
+
+static void serve_disks(void)
+{
+	unsigned int i;
+
+	for (;;) {
+		sched_sleep(&wanted_q, somebody_wants, NULL, 0, false);
+		pv_store(&is_wanted, false);
+		for (i = 0; i < pv_load_acquire(&nr_disks); i++)
+			blkdev_service(disks[i].dev);
+	}
+}
+
 /* ---- the table ---- */
 
 static struct disk *find(const char *name)
@@ -95,7 +129,11 @@ static int add(const char *node, unsigned int vdev, void *arg)
 	if (find(name) || blkfront_open(node, NULL, &d->dev))
 		return 0;
 	d->node = (struct node){ .ops = &disk_ops, .users = 1 };
-	nr_disks++;
+	d->dev->attention = on_attention;
+	pv_store_release(&nr_disks, nr_disks + 1);
+	if (nr_disks == 1)
+		proc_start_kernel("disks", serve_disks);
+	on_attention(d->dev, NULL); /* what came before it was listened to */
 	return 0;
 }
 

@@ -75,18 +75,25 @@ static void give_back_entry(struct proc *p)
 	pv_spin_unlock(&sched_lock);
 }
 
-void proc_start_first(void (*main)(void))
+bool proc_start_kernel(const char *name, void (*main)(void))
 {
 	struct proc *p = take_entry();
 
 	if (!p)
-		pv_panic("unix: no process");
+		return false;
 	p->group = p->pid;
-	memcpy(p->name, "init", 5);
+	memcpy(p->name, name, strnlen(name, sizeof(p->name) - 1));
 	sched_prepare(p, main);
 	pv_spin_lock(&sched_lock);
 	sched_make_ready(p);
 	pv_spin_unlock(&sched_lock);
+	return true;
+}
+
+void proc_start_first(void (*main)(void))
+{
+	if (!proc_start_kernel("init", main))
+		pv_panic("unix: no process");
 }
 
 /* ---- fork ---- */

@@ -34,9 +34,10 @@ struct proc {
 	char name[24];
 
 	/* Where it goes on: kept by sched.c. */
-	void *sp;    /* of a process that does not run */
-	void *stack; /* KERNEL_STACK bytes */
-	void *fp;    /* floating-point state of its program, while it does not run */
+	void *sp;           /* of a process that does not run */
+	void *stack;        /* KERNEL_STACK bytes */
+	void (*main)(void); /* of one that begins in the kernel */
+	void *fp;           /* floating-point state of its program, while it does not run */
 	uint64_t fs_base;
 	uint32_t cpu;                /* (s) where it runs, or ran last */
 	uint64_t cpu_ns, started_ns; /* (s) */
@@ -74,6 +75,9 @@ void proc_init(uint64_t memory_bytes);
 
 /* The first process: main runs in it, in the kernel, until it calls exec(). */
 void proc_start_first(void (*main)(void));
+
+/* One that stays in the kernel: main does not return. False: there is no room for it. */
+bool proc_start_kernel(const char *name, void (*main)(void));
 
 /* The calls of the same names. -E* on failure. */
 int proc_fork(void);

@@ -292,12 +292,10 @@ static void leave_to_user(void)
 	pv_frame_resume(frame);
 }
 
-static void (*first_main)(void);
-
 static void run_first_main(void)
 {
 	pv_spin_unlock(&sched_lock);
-	first_main();
+	current()->main();
 	pv_panic("unix: the first process came back");
 }
 
@@ -312,7 +310,7 @@ void sched_prepare(struct proc *p, void (*main)(void))
 	sp -= 4;
 	memset(sp, 0, 4 * sizeof(*sp));
 	if (main)
-		first_main = main;
+		p->main = main;
 	p->sp = sp;
 }
 
