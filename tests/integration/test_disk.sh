@@ -148,8 +148,40 @@ refused() {
 	contains "$engine: another file system" "$work/out" 'cannot be mounted: its blocks|cannot be mounted: it has features'
 }
 
+# Disks come, grow, go, come again, and their back-end starts anew, while a shell runs.
+say() { echo "$1" >&7; sleep 0.2; }
+shown() { local i; for i in $(seq 100); do tr -d '\r' <"$work/out" | grep -Eq "$2" && break; sleep 0.1; done
+	contains "$engine, hot plug: $1" "$work/out" "$2"; }
+verb() { limited 20 "$PARAVANE" "$1" -m "hot$$" "${@:2}" >>"$work/err" 2>&1; }
+
+hot_plug() {
+	truncate -s 40960 "$work/b.img"; truncate -s 81920 "$work/c.img"; truncate -s 122880 "$work/d.img"
+	rm -f "$work/in"; mkfifo "$work/in"
+	limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --timeout 50 --machine "hot$$" --name hot \
+		--disk "$work/b.img" "$GUESTS/unix" <"$work/in" >"$work/out" 2>"$work/err" &
+	children+=($!)
+	exec 7>"$work/in"
+	say 'cat /dev/xvda | wc'; shown "there from the start" '0 1 40960'
+	verb block-attach hot "$work/c.img"; expect "$engine, hot plug: attach" 0 $?
+	say 'cat /dev/xvdb | wc'; shown "one that comes" '0 1 81920'
+	truncate -s 65536 "$work/b.img"
+	verb block-resize hot xvda; expect "$engine, hot plug: resize" 0 $?
+	sleep 0.5; say 'cat /dev/xvda | wc'; shown "one that grows" '0 1 65536'
+	verb block-restart hot xvda; expect "$engine, hot plug: restart" 0 $?
+	say 'echo back | cat > /dev/xvda; cat /dev/xvda | wc'; shown "one whose back-end starts anew" '1 2 65536'
+	verb block-detach hot xvdb; expect "$engine, hot plug: detach" 0 $?
+	say 'cat /dev/xvdb; echo code $?'; shown "one that goes" 'code [1-9]'
+	verb block-attach hot "$work/d.img"; expect "$engine, hot plug: attach again" 0 $?
+	say 'cat /dev/xvdb | wc'; shown "one that comes instead" '0 1 122880'
+	say exit
+	exec 7>&-
+	wait "${children[-1]}"; expect "$engine, hot plug: it powers off" 0 $?
+	expect "$engine, hot plug: what was written is there" back "$(head -n 1 "$work/b.img" | tr -d '\0')"
+}
+
 for engine in $ENGINES; do
 	check_disks
+	hot_plug
 	if ! command -v mke2fs >/dev/null || ! command -v debugfs >/dev/null; then
 		skip "$engine: unix on a disk" "no e2fsprogs"
 		continue

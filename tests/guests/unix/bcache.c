@@ -116,6 +116,17 @@ static int write_all(struct blkdev *disk)
 	return write_batch(disk, n) ? -EIO : rc;
 }
 
+void bcache_forget(struct blkdev *disk)
+{
+	struct buffer *b;
+
+	mutex_lock(&lock);
+	for (b = buffers; b < buffers + BUFFERS; b++)
+		if (b->page && b->disk == disk)
+			forget(b);
+	mutex_unlock(&lock);
+}
+
 int bcache_sync(struct blkdev *disk)
 {
 	int rc;

@@ -21,6 +21,7 @@
 struct disk {
 	struct node node; /* the first member */
 	struct blkdev *dev;
+	bool is_mounted;
 };
 
 static struct disk disks[MAX_DISKS];
@@ -48,6 +49,8 @@ static int disk_page(struct node *n, uint64_t index, bool write, void **page)
 	struct blkdev_geometry g;
 
 	blkdev_get_geometry(dev, &g);
+	if (blkdev_is_gone(dev)) /* and what is kept of it is nobody's */
+		return -EIO;
 	if (write && g.readonly)
 		return -EROFS;
 	if (index >= disk_blocks(dev))
@@ -100,8 +103,10 @@ static void serve_disks(void)
 	for (;;) {
 		sched_sleep(&wanted_q, somebody_wants, NULL, 0, false);
 		pv_store(&is_wanted, false);
-		for (i = 0; i < pv_load_acquire(&nr_disks); i++)
+		mutex_lock(&lock);
+		for (i = 0; i < nr_disks; i++)
 			blkdev_service(disks[i].dev);
+		mutex_unlock(&lock);
 	}
 }
 
@@ -117,6 +122,21 @@ static struct disk *find(const char *name)
 	return NULL;
 }
 
+/* One that has gone and that nobody uses any more gives up its place to one of the same name. */
+static int replace(struct disk *d, const char *node)
+{
+	struct blkdev *old = d->dev, *dev;
+
+	if (!blkdev_is_gone(old) || d->is_mounted || pv_load(&d->node.users) > 1 ||
+	    blkfront_open(node, NULL, &dev))
+		return 0;
+	dev->attention = on_attention;
+	d->dev = dev;
+	bcache_forget(old);
+	blkdev_close(old);
+	return 0;
+}
+
 static int add(const char *node, unsigned int vdev, void *arg)
 {
 	struct disk *d = &disks[nr_disks];
@@ -124,9 +144,11 @@ static int add(const char *node, unsigned int vdev, void *arg)
 
 	(void)arg;
 	blkfront_name(vdev, name);
+	if (find(name))
+		return replace(find(name), node);
 	if (nr_disks == MAX_DISKS)
 		return 1;
-	if (find(name) || blkfront_open(node, NULL, &d->dev))
+	if (blkfront_open(node, NULL, &d->dev))
 		return 0;
 	d->node = (struct node){ .ops = &disk_ops, .users = 1 };
 	d->dev->attention = on_attention;
@@ -151,7 +173,9 @@ void disk_find_all(void)
 /* One that is not there may have come lately. */
 static struct disk *get(const char *name)
 {
-	if (!find(name))
+	struct disk *d = find(name);
+
+	if (!d || blkdev_is_gone(d->dev))
 		disk_find_all();
 	return find(name);
 }
@@ -160,7 +184,10 @@ struct blkdev *disk_open(const char *name)
 {
 	struct disk *d = get(name);
 
-	return d ? d->dev : NULL;
+	if (!d)
+		return NULL;
+	d->is_mounted = true;
+	return d->dev;
 }
 
 int disk_sync_all(void)
@@ -177,7 +204,7 @@ int disk_node(const char *name, struct node **n)
 {
 	struct disk *d = get(name);
 
-	if (!d)
+	if (!d || blkdev_is_gone(d->dev))
 		return -ENOENT;
 	d->node.size = disk_blocks(d->dev) * BLOCK;
 	node_get(&d->node);

@@ -18,7 +18,7 @@
 
 /* A process opens all that there are; more may come later. */
 void disk_find_all(void);
-/* By name ("xvda"); NULL: there is none. It stays. */
+/* By name ("xvda"), to be mounted; NULL: there is none. */
 struct blkdev *disk_open(const char *name);
 /* As a file: its bytes are the disk's. 0 or -E*. */
 int disk_node(const char *name, struct node **n);
@@ -49,6 +49,9 @@ bool bcache_has(struct blkdev *disk, uint64_t block);
 
 /* Brings blocks in that will be wanted soon, as one request. Nothing happens when that fails. */
 void bcache_ahead(struct blkdev *disk, uint64_t block, unsigned int count);
+
+/* Whatever is kept of a disk that has gone. */
+void bcache_forget(struct blkdev *disk);
 
 /* Everything that was changed is on the disk, and stays there. 0 or -EIO. */
 int bcache_sync(struct blkdev *disk);
