@@ -404,7 +404,7 @@ int guest_build(struct guest *g, struct hv_machine *m, struct xs_store *store, c
 			strerror(-rc));
 	}
 	g->store = store;
-	if (g->config->cpu_cap)
+	if (g->config->cpu_cap && !g->is_capped_by_host)
 		hv_sched_set_cap(g->d, g->config->cpu_cap);
 	if (g->config->has_uuid)
 		memcpy(g->d->uuid, g->config->uuid, sizeof(g->d->uuid));

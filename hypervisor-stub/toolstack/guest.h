@@ -46,7 +46,8 @@ struct guest {
 	struct xs_store *store; /* the machine's */
 	struct xs_conn *store_conn;
 	evtchn_port_t console_port, store_port;
-	bool holds_pages; /* console and store page stay what they are */
+	bool is_capped_by_host; /* the core need not */
+	bool holds_pages;       /* console and store page stay what they are */
 	struct device_list devices;
 
 	int news_fd;

@@ -136,7 +136,7 @@ static int build(struct seat *s, char *why, size_t why_len)
 	int rc;
 
 	why[0] = 0;
-	rc = weight_call(weight, do_build, &step, &denied);
+	rc = weight_call(weight, &s->group, do_build, &step, &denied);
 	if (rc)
 		return why[0] ? rc
 		              : hv_why(why, why_len, rc, "%s: %s", s->guest.name, strerror(-rc));
@@ -155,7 +155,7 @@ static int start(struct seat *s, char *why, size_t why_len)
 {
 	struct step step = { s, why, why_len };
 	bool denied;
-	int rc = weight_call(s->guest.config->cpu_weight, do_start, &step, &denied);
+	int rc = weight_call(s->guest.config->cpu_weight, &s->group, do_start, &step, &denied);
 
 	if (rc)
 		return hv_why(why, why_len, rc,
@@ -195,6 +195,7 @@ static void finish(struct seat *s)
 	if (restarts(s) && !restart(s))
 		return;
 	s->is_over = true;
+	cgroup_remove(&s->group);
 	m->left--;
 	tell_over(s);
 }
@@ -377,15 +378,34 @@ out:
 	              (unsigned long long)(bytes >> 20), strerror(-rc));
 }
 
+static void remove_groups(struct machine *m)
+{
+	for (unsigned i = 0; i < m->nr; i++)
+		cgroup_remove(&m->seat[i].group);
+}
+
+/* A cap is kept by the host where it lets us have a group for it, else by the core. */
+static void keep_cap(struct seat *s)
+{
+	unsigned cap = s->guest.config->cpu_cap;
+
+	s->guest.is_capped_by_host = cap &&
+	                             !cgroup_make(&s->group, &cgroup_host, s->guest.name, cap);
+}
+
 int machine_create(struct machine *m, const struct hv_engine *engine, struct observe *observe,
                    char *why, size_t why_len)
 {
 	int rc;
 
 	m->observe = observe;
+	for (unsigned i = 0; i < m->nr; i++)
+		keep_cap(&m->seat[i]);
 	rc = create_hv(m, engine, why, why_len);
-	if (rc)
+	if (rc) {
+		remove_groups(m);
 		return rc;
+	}
 	hv_console_set_sink(emergency_output, m);
 	for (unsigned i = 0; i < m->nr && !rc; i++)
 		rc = build(&m->seat[i], why, why_len);
@@ -416,6 +436,7 @@ void machine_destroy(struct machine *m)
 	xs_host_close(m->host);
 	xs_store_destroy(m->store);
 	hv_machine_destroy(m->hv);
+	remove_groups(m);
 }
 
 void machine_device_stats(struct machine *m, FILE *out)

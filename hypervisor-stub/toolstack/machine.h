@@ -9,6 +9,7 @@
 #define HYPERVISOR_STUB_TOOLSTACK_MACHINE_H
 
 #include "hypervisor-stub/toolstack/guest.h"
+#include "hypervisor-stub/toolstack/cgroup.h"
 #include "hypervisor-stub/toolstack/loop.h"
 #include "hypervisor-stub/toolstack/observe.h"
 #include "hypervisor-stub/toolstack/plan.h"
@@ -23,9 +24,10 @@ struct seat {
 	struct guest guest; /* guest.d is NULL when there is no domain */
 	struct channel channel;
 	int news_watch;
-	bool is_ended;     /* no vCPU runs; its last output may be on its way */
-	bool is_destroyed; /* from outside */
-	bool is_over;      /* for good; status says how */
+	struct cgroup group; /* keeps its cap, where the host has such a thing */
+	bool is_ended;       /* no vCPU runs; its last output may be on its way */
+	bool is_destroyed;   /* from outside */
+	bool is_over;        /* for good; status says how */
 	int status;
 };
 

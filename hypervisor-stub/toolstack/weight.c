@@ -16,6 +16,7 @@
 
 struct work {
 	int nice;
+	const struct cgroup *group;
 	int (*fn)(void *arg);
 	void *arg;
 	int rc;
@@ -41,19 +42,22 @@ static void *do_work(void *arg)
 	id_t self = (id_t)syscall(SYS_gettid);
 	int now = getpriority(PRIO_PROCESS, self);
 
-	w->denied = setpriority(PRIO_PROCESS, self, now + w->nice) != 0;
-	w->rc = w->fn(w->arg);
+	w->denied = w->nice && setpriority(PRIO_PROCESS, self, now + w->nice) != 0;
+	w->rc = w->group->dir[0] ? cgroup_join(w->group) : 0;
+	if (!w->rc)
+		w->rc = w->fn(w->arg);
 	return NULL;
 }
 
-int weight_call(unsigned weight, int (*fn)(void *arg), void *arg, bool *denied)
+int weight_call(unsigned weight, const struct cgroup *group, int (*fn)(void *arg), void *arg,
+                bool *denied)
 {
-	struct work w = { .fn = fn, .arg = arg };
+	struct work w = { .group = group, .fn = fn, .arg = arg };
 	pthread_t thread;
 
 	w.nice = weight ? weight_nice(weight) : 0;
 	*denied = false;
-	if (!w.nice)
+	if (!w.nice && !group->dir[0])
 		return fn(arg);
 	if (pthread_create(&thread, NULL, do_work, &w))
 		return -EAGAIN;

@@ -186,18 +186,20 @@ static int own_nice(void *arg)
 	return 7;
 }
 
+static const struct cgroup no_group = { .dir = "" };
+
 START_TEST(a_weight_holds_for_what_is_called_and_for_nobody_else)
 {
 	int before, inside = 0, after;
 	bool denied;
 
 	own_nice(&before);
-	ck_assert_int_eq(weight_call(128, own_nice, &inside, &denied), 7);
+	ck_assert_int_eq(weight_call(128, &no_group, own_nice, &inside, &denied), 7);
 	own_nice(&after);
 	ck_assert(!denied);
 	ck_assert_int_eq(inside, before + 3 > 19 ? 19 : before + 3);
 	ck_assert_int_eq(after, before);
-	ck_assert_int_eq(weight_call(0, own_nice, &inside, &denied), 7);
+	ck_assert_int_eq(weight_call(0, &no_group, own_nice, &inside, &denied), 7);
 	ck_assert_int_eq(inside, before);
 }
 END_TEST
