@@ -12,13 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,44 +211,14 @@ static int remove_dir(const char *dir)
 	return -errno;
 }
 
-/* In the janitor: the pipe ends when the last of us has closed it. */
-_Noreturn static void keep_clean(const char *dir, int fd)
+static void clean(const void *dir)
 {
-	char byte;
-
-	setsid();
-	dup2(fd, 0);
-	syscall(SYS_close_range, 1, ~0u, 0);
-	while (read(0, &byte, 1) < 0 && errno == EINTR)
-		continue;
-	_exit(remove_dir(dir) ? 1 : 0);
-}
-
-static int start_janitor(struct cgroup *g)
-{
-	sigset_t all, before;
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	g->janitor = fork();
-	if (!g->janitor)
-		keep_clean(g->dir, fds[0]);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	close(fds[0]);
-	if (g->janitor < 0) {
-		close(fds[1]);
-		return -EAGAIN;
-	}
-	g->fd = fds[1];
-	return 0;
+	remove_dir(dir);
 }
 
 int cgroup_make(struct cgroup *g, const struct cgroup_host *h, const char *name, unsigned percent)
 {
-	struct cgroup made = { .fd = -1 };
+	struct cgroup made = { .dir = "" };
 	char own[800];
 	int rc = cgroup_find(h, own, sizeof(own));
 
@@ -264,7 +232,7 @@ int cgroup_make(struct cgroup *g, const struct cgroup_host *h, const char *name,
 	if (!rc)
 		rc = try_group(&made);
 	if (!rc)
-		rc = start_janitor(&made);
+		rc = janitor_start(&made.janitor, clean, made.dir);
 	if (rc)
 		remove_dir(made.dir);
 	else
@@ -276,9 +244,7 @@ void cgroup_remove(struct cgroup *g)
 {
 	if (!g->dir[0])
 		return;
-	close(g->fd);
-	while (waitpid(g->janitor, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	janitor_end(&g->janitor);
 	/* Somebody may have ended it. */
 	remove_dir(g->dir);
 	g->dir[0] = 0;

@@ -12,13 +12,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+
+#include "hypervisor-stub/toolstack/janitor.h"
 
 struct cgroup {
 	char dir[1024]; /* empty: there is none */
 	bool is_v2;
-	int fd;        /* while it is open the group stays */
-	pid_t janitor; /* removes it */
+	struct janitor janitor; /* removes it */
 };
 
 /* Where the host says what groups there are. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hypervisor-stub/toolstack/client.h"
+#include "hypervisor-stub/toolstack/ctl_path.h"
 
 #define CONNECT_SEC 10
 
@@ -65,12 +66,17 @@ int client_find(struct client_names *names, uid_t uid)
 int client_connect(uid_t uid, const char *machine)
 {
 	struct sockaddr_un sun;
-	socklen_t len = ctl_address(&sun, uid, machine);
+	bool is_path = ctl_is_path(machine);
+	socklen_t len = is_path ? ctl_path_address(&sun, machine) : ctl_address(&sun, uid, machine);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), rc;
 	struct timeval patience = { .tv_sec = CONNECT_SEC };
 
 	if (fd < 0)
 		return -errno;
+	if (!len) {
+		close(fd);
+		return -ENAMETOOLONG;
+	}
 	/* A machine that is stopped takes no visitors, and its queue of them may be full. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&sun, len)) {

@@ -20,7 +20,7 @@ struct client_names {
 /* The machines of a user, sorted. Returns 0 or a negative errno. */
 int client_find(struct client_names *names, uid_t uid);
 
-/* Connects. A descriptor, or a negative errno: -ENOENT when no such machine runs, -EPERM when the
+/* Connects; machine may be a path. A descriptor, or a negative errno: -ENOENT when no such machine runs, -EPERM when the
  * name is somebody else's. */
 int client_connect(uid_t uid, const char *machine);
 

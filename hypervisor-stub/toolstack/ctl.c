@@ -13,17 +13,26 @@
 
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/ctl_disk.h"
+#include "hypervisor-stub/toolstack/ctl_path.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
 
 #define MAX_NUMBER     1000 /* of machines with one name */
 #define LINGER_MS      1000
 #define LINGER_STEP_MS 10
 
+/* A socket that visitors come by: the abstract one, and one at a path when that was asked for. */
+struct door {
+	struct ctl *ctl;
+	int fd; /* -1: there is none */
+	int handle;
+};
+
 struct ctl {
 	struct machine *m; /* NULL: not attached */
 	uid_t uid;
-	int fd, bell_fd;
-	int handle, bell_handle;
+	struct door door[2];
+	struct ctl_path path;
+	int bell_fd, bell_handle;
 	unsigned long ages;
 	struct peer peer[CTL_PEERS];
 };
@@ -45,6 +54,13 @@ static void set_events(struct peer *p)
 	else if (!p->typed_len)
 		events |= POLLIN;
 	loop_set(&p->ctl->m->loop, p->handle, events);
+}
+
+static void hear_doors(struct ctl *c, short events)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (c->door[i].fd >= 0)
+			loop_set(&c->m->loop, c->door[i].handle, events);
 }
 
 static void drop_queue(struct peer *p)
@@ -70,7 +86,7 @@ static void hang_up(struct peer *p)
 	p->fd = -1;
 	pthread_mutex_destroy(&p->paths.lock);
 	/* There is a descriptor for the next visitor. */
-	loop_set(&p->ctl->m->loop, p->ctl->handle, POLLIN);
+	hear_doors(p->ctl, POLLIN);
 }
 
 /* One packet, now or not at all. 1: sent, 0: no room, -1: the peer is gone. */
@@ -244,15 +260,16 @@ static void begin(struct ctl *c, struct peer *p, int fd)
 
 static void on_visitor(void *arg, short revents)
 {
-	struct ctl *c = arg;
+	struct door *door = arg;
+	struct ctl *c = door->ctl;
 	struct peer *p;
-	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)revents;
 	if (fd < 0) {
 		/* Without a descriptor for him the visitor would ring for ever. */
 		if (errno == EMFILE || errno == ENFILE)
-			loop_set(&c->m->loop, c->handle, 0);
+			hear_doors(c, 0);
 		return;
 	}
 	p = ctl_trusts(fd, c->uid) ? find_place(c) : NULL;
@@ -328,11 +345,11 @@ static int take_name(int fd, uid_t uid, const char *name)
 static int choose_name(struct ctl *c, struct plan *plan, char *why, size_t why_len)
 {
 	char name[OPTIONS_NAME_MAX + 1];
-	int rc = take_name(c->fd, c->uid, plan->machine);
+	int rc = take_name(c->door[0].fd, c->uid, plan->machine);
 
 	for (unsigned i = 2; rc == -EADDRINUSE && !plan->is_named && i < MAX_NUMBER; i++) {
 		snprintf(name, sizeof(name), "%.*s-%u", OPTIONS_NAME_MAX - 5, plan->machine, i);
-		rc = take_name(c->fd, c->uid, name);
+		rc = take_name(c->door[0].fd, c->uid, name);
 		if (!rc)
 			snprintf(plan->machine, sizeof(plan->machine), "%s", name);
 	}
@@ -354,14 +371,19 @@ static int open_socket(struct ctl *c, struct plan *plan, char *why, size_t why_l
 	c->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->bell_fd < 0)
 		goto none;
-	c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
+	c->door[0].fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->door[0].fd < 0)
 		goto none;
 	rc = choose_name(c, plan, why, why_len);
 	if (rc)
 		return rc;
-	if (!listen(c->fd, CTL_PEERS))
+	if (listen(c->door[0].fd, CTL_PEERS))
+		goto none;
+	if (!plan->o->control)
 		return 0;
+	rc = ctl_path_open(&c->path, plan->o->control, CTL_PEERS, why, why_len);
+	c->door[1].fd = c->path.fd;
+	return rc;
 none:
 	rc = -errno;
 	return hv_why(why, why_len, rc, "no control socket can be made: %s; allow more (ulimit -n)",
@@ -376,7 +398,9 @@ int ctl_open(struct ctl **out, struct plan *plan, char *why, size_t why_len)
 	if (!c)
 		return hv_why(why, why_len, -ENOMEM, "memory is short; free some");
 	c->uid = geteuid();
-	c->fd = c->bell_fd = -1;
+	c->bell_fd = c->path.fd = -1;
+	for (unsigned i = 0; i < 2; i++)
+		c->door[i] = (struct door){ .ctl = c, .fd = -1 };
 	for (unsigned i = 0; i < CTL_PEERS; i++)
 		c->peer[i].fd = -1;
 	rc = open_socket(c, plan, why, why_len);
@@ -389,8 +413,9 @@ int ctl_open(struct ctl **out, struct plan *plan, char *why, size_t why_len)
 
 void ctl_close(struct ctl *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
+	if (c->door[0].fd >= 0)
+		close(c->door[0].fd);
+	ctl_path_close(&c->path);
 	if (c->bell_fd >= 0)
 		close(c->bell_fd);
 	free(c);
@@ -401,7 +426,10 @@ void ctl_attach(struct ctl *c, struct machine *m)
 	struct machine_listener l = { NULL, on_over, on_input_room, on_left, c };
 
 	c->m = m;
-	c->handle = loop_add(&m->loop, c->fd, POLLIN, on_visitor, c);
+	for (unsigned i = 0; i < 2; i++)
+		if (c->door[i].fd >= 0)
+			c->door[i].handle = loop_add(&m->loop, c->door[i].fd, POLLIN, on_visitor,
+			                             &c->door[i]);
 	c->bell_handle = loop_add(&m->loop, c->bell_fd, POLLIN, on_bell, c);
 	machine_listen(m, &l);
 }
@@ -441,7 +469,9 @@ void ctl_detach(struct ctl *c)
 	linger(c);
 	for (unsigned i = 0; i < CTL_PEERS; i++)
 		hang_up(&c->peer[i]);
-	loop_remove(&c->m->loop, c->handle);
+	for (unsigned i = 0; i < 2; i++)
+		if (c->door[i].fd >= 0)
+			loop_remove(&c->m->loop, c->door[i].handle);
 	loop_remove(&c->m->loop, c->bell_handle);
 	c->m = NULL;
 }

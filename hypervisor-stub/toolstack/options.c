@@ -10,6 +10,7 @@
 #include "abi/xen.h"
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/disk_spec.h"
+#include "hypervisor-stub/toolstack/ctl_path.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/engines.h"
 #include "hypervisor-stub/toolstack/verbs.h"
@@ -240,6 +241,14 @@ static int set_machine(struct parse *p, const char *text)
 	return read_name(p, "--machine", text, &p->o->machine);
 }
 
+static int set_control(struct parse *p, const char *text)
+{
+	if (!ctl_is_path(text))
+		return refuse(p, "--control: '%s' is no path; write ./%s", text, text);
+	p->o->control = text;
+	return 0;
+}
+
 static int set_console(struct parse *p, const char *text)
 {
 	return read_name(p, "--console", text, &p->o->console);
@@ -297,6 +306,7 @@ static const struct option_row {
 	{ "--name", HAS_VALUE, "NAME", set_name, "name of the guest (that of the kernel's file)" },
 	{ "--machine", HAS_VALUE, "NAME", set_machine,
 	  "name of the machine (that of its first guest)" },
+	{ "--control", HAS_VALUE, "PATH", set_control, "a control socket there, too; for -m PATH" },
 	{ "--console", HAS_VALUE, "NAME", set_console,
 	  "of several guests, the one that has the terminal" },
 	{ "--engine", HAS_VALUE, "NAME", set_engine,

@@ -10,9 +10,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hypervisor-stub/toolstack/client.h"
+#include "hypervisor-stub/toolstack/ctl_path.h"
 #include "hypervisor-stub/toolstack/status.h"
 #include "hypervisor-stub/toolstack/terminal.h"
 #include "hypervisor-stub/toolstack/verbs.h"
@@ -67,7 +69,11 @@ static int reach(const struct call *c, const char *machine)
 	if (fd >= 0)
 		return fd;
 	if (fd == -ENOENT)
-		fail(0, "no machine of yours is called '%s'; paravane list shows them", machine);
+		fail(0,
+		     ctl_is_path(machine) ? "no machine listens at %s"
+		                          : "no machine of yours is called '%s'; paravane list "
+		                            "shows them",
+		     machine);
 	else if (fd == -EPERM)
 		fail(0, "machine '%s' is somebody else's, who took that name; it is not asked",
 		     machine);
@@ -163,16 +169,11 @@ static int list_one(struct call *c, const char *machine)
 	return status;
 }
 
-/* The names of the user's machines, or only the one that was said. */
+/* The names of the user's machines. */
 static int find_machines(const struct call *c, struct client_names *names)
 {
 	int rc;
 
-	if (c->machine) {
-		names->nr = 1;
-		snprintf(names->name[0], sizeof(names->name[0]), "%s", c->machine);
-		return 0;
-	}
 	rc = client_find(names, c->uid);
 	if (rc)
 		return fail(STATUS_USAGE, "/proc/net/unix cannot be read: %s; say -m MACHINE",
@@ -183,12 +184,14 @@ static int find_machines(const struct call *c, struct client_names *names)
 static int do_list(struct call *c)
 {
 	static struct client_names names;
-	int worst = find_machines(c, &names);
+	int worst = c->machine ? 0 : find_machines(c, &names);
 
 	if (worst)
 		return worst;
 	printf("%-24s %4s %6s %5s     %-6s %10s  %s\n", "Name", "ID", "Mem", "VCPUs", "State",
 	       "Time(s)", "Machine");
+	if (c->machine)
+		worst = list_one(c, c->machine);
 	for (unsigned i = 0; i < names.nr; i++) {
 		int status = list_one(c, names.name[i]);
 
@@ -724,14 +727,22 @@ static int print_help(const struct verb_row *row)
 static int set_machine(struct call *c, const char *text)
 {
 	const char *slash = strchr(text, '/');
+	struct stat st;
 	char *end;
 
+	if (ctl_is_path(text)) {
+		c->machine = text;
+		/* Root may ask any user's: that of whom the file is. */
+		if (!c->uid && !stat(text, &st))
+			c->uid = st.st_uid;
+		return 0;
+	}
 	if (slash) {
 		unsigned long uid = strtoul(text, &end, 10);
 
 		if (text[0] < '0' || text[0] > '9' || end != slash || uid >= UINT32_MAX)
-			return fail(STATUS_USAGE, "-m: '%s' is no machine; write NAME or UID/NAME",
-			            text);
+			return fail(STATUS_USAGE,
+			            "-m: '%s' is no machine; write NAME, UID/NAME or a path", text);
 		c->uid = (uid_t)uid;
 	}
 	c->machine = slash ? slash + 1 : text;

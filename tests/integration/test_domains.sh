@@ -248,6 +248,55 @@ else
 	pass 'the name of a killed machine vanishes'
 fi
 
+# ---- a control socket at a path -------------------------------------------------------------------------
+
+start "$work/alpha.cfg" --machine $m --control "$work/ctl"
+until_says "$work/out" '^waiting' || fail 'a path' "$(cat "$work/err")"
+expect 'a path: who may use it' 600 "$(stat -c %a "$work/ctl")"
+verb 'a path: list' 0 list -m "$work/ctl"
+contains 'a path: list' "$work/vout" '^alpha'
+(cd "$work" && limited 20 "$PARAVANE" xenstore -m ./ctl read /local/domain/1/name) >"$work/vout" 2>&1
+expect 'a path: from its folder' alpha "$(cat "$work/vout")"
+verb 'a path: the name serves as well' 0 list -m $m
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$work"
+	chmod 666 "$work/ctl"	# even then
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$PARAVANE" list -m "$work/ctl" >"$work/vout" 2>&1
+	if grep -q '^alpha' "$work/vout"; then fail 'a path: another user is not served' "$(cat "$work/vout")"; else
+		pass 'a path: another user is not served'
+	fi
+fi
+limited 20 "$PARAVANE" run "$actor" --cmdline say=x --machine $m-2 --control "$work/ctl" </dev/null >"$work/vout" 2>"$work/verr"
+expect 'a path in use: status' 2 $?
+one_sentence 'a path in use' 'a machine listens at'
+verb 'a path: shutdown' 0 shutdown -m "$work/ctl" alpha
+ended 0 'a path: the machine ends'
+if [ -e "$work/ctl" ]; then fail 'a path: it goes with the machine' 'it is there'; else pass 'a path: it goes with the machine'; fi
+verb 'a path: nobody there' 2 list -m "$work/ctl"
+one_sentence 'a path: nobody there' 'no machine listens at'
+start "$work/eps.cfg" --machine $m --control "$work/ctl"
+for ((i = 0; i < 200; i++)); do "$PARAVANE" list -m "$work/ctl" >/dev/null 2>&1 && break; sleep 0.05; done
+kill -9 "$pid"
+{ wait "$pid"; } 2>/dev/null
+for ((i = 0; i < 100; i++)); do [ -e "$work/ctl" ] || break; sleep 0.05; done
+if [ -e "$work/ctl" ]; then fail 'a path: it goes after a kill' 'it is there'; else pass 'a path: it goes after a kill'; fi
+# One that nobody took away is replaced; what is no socket is not.
+if command -v python3 >/dev/null; then
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).bind(sys.argv[1])' "$work/ctl"
+	limited 20 "$PARAVANE" run "$actor" --cmdline say=replaced --machine $m --control "$work/ctl" </dev/null >"$work/vout" 2>&1
+	contains 'a stale path is replaced' "$work/vout" '^replaced'
+fi
+echo precious >"$work/file"
+limited 20 "$PARAVANE" run "$actor" --cmdline say=x --machine $m --control "$work/file" </dev/null >"$work/vout" 2>"$work/verr"
+expect 'a file is not replaced: status' 2 $?
+one_sentence 'a file is not replaced' 'is there and no socket'
+expect 'a file is not replaced' precious "$(cat "$work/file")"
+limited 20 "$PARAVANE" run "$actor" --control name </dev/null >"$work/vout" 2>"$work/verr"
+expect 'a name is no path: status' 2 $?
+one_sentence 'a name is no path' 'write ./name'
+limited 20 "$PARAVANE" run "$actor" --control "$work/$(printf 'x%.0s' {1..150})" </dev/null >"$work/vout" 2>"$work/verr"
+expect 'a path that is too long: status' 2 $?
+
 # ---- SIGTERM --------------------------------------------------------------------------------------------
 
 start "$work/alpha.cfg" "$work/eps.cfg" --machine $m --grace 20
