@@ -123,6 +123,16 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static volatile pid_t running; /* leader of the group that is measured, or 0 */
+
+/* Somebody ends us: nothing goes on without us. */
+static void on_end(int sig)
+{
+	if (running)
+		kill(-running, SIGKILL);
+	_exit(128 + sig);
+}
+
 /* In a group of its own, so that all its processes can be ended. */
 static pid_t start(char *const argv[], int *out)
 {
@@ -183,9 +193,11 @@ static int run(enum system s, const char *suffix, char *const argv[])
 
 	if (pid < 0)
 		return 0;
+	running = pid;
 	found = read_figures(s, suffix, out);
 	kill(-pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	running = 0;
 	close(out);
 	return found;
 }
@@ -364,7 +376,8 @@ static void one_round(struct setup *u)
 	if (!run(NATIVE, "", native))
 		fprintf(stderr, "os: %s printed no figures\n", u->measure);
 	if (!run_guest(u->paravane, u->kernel, "run=bench", "") ||
-	    !run_guest(u->paravane, u->kernel, "roots=one run=bench null", ", one root"))
+	    !run_guest(u->paravane, u->kernel, "roots=one run=bench null", ", one root") ||
+	    !run_guest(u->paravane, u->kernel, "roots=two run=bench switch", ", two roots"))
 		fprintf(stderr, "os: the guest printed no figures\n");
 	if (u->uml && !run(UML, "", uml))
 		fprintf(stderr, "os: User-mode Linux printed no figures\n");
@@ -408,6 +421,8 @@ int main(int argc, char **argv)
 	else
 		printf("%s is not installed (package user-mode-linux): no figures of it\n",
 		       uml_program);
+	signal(SIGINT, on_end);
+	signal(SIGTERM, on_end);
 	all_rounds(&u, wanted);
 	print_table(tsv, wanted);
 	fclose(tsv);

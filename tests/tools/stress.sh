@@ -48,11 +48,12 @@ failed=
 bad() { echo "stress: FAILED: $*"; failed=1; }
 
 timeout -k 10 $((seconds + 120)) "$O/paravane" run --vcpus "$vcpus" --processes "$PROCESSES" \
-	--cmdline "run=stress $seconds 0 5" "$O/guests/unix" </dev/null >"$out" &
+	--cmdline "run=stress $seconds 0 10" "$O/guests/unix" </dev/null >"$out" &
 pid=$! last=()
 if wait_and_count before; then
 	own=$count_own
 	wait_and_count after
+	[ "$count_own" != 0 ] || bad "the machine ended before it could be counted"
 	[ "$count_own" = "$own" ] || bad "the machine's descriptors: $own before, $count_own after"
 	[ "$count_theirs" = $((3 * count_procs)) ] || bad "the guest processes' descriptors are not three each"
 	[ "$count_procs" -le $((PROCESSES + 1)) ] || bad "$count_procs guest processes"
