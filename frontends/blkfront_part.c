@@ -4,7 +4,7 @@
  *
  * Data is granted where it lies, for the time of the entry; or, when grants persist, copied through
  * pages that the back-end keeps mapped. A list of segments (indirect descriptors) lies in a page
- * that stays granted, read-only for the back-end, which is why it can be read back here.
+ * that stays granted; without copies read-only for the back-end, so that it can be read back here.
  *
  * Invariant: a reference in q->refs grants nothing.
  */
@@ -188,12 +188,21 @@ static bool get_copies(struct blkfront_queue *q, struct blkfront_part *part, uns
 	return true;
 }
 
+/*
+ * Linux's back-end maps all that persists for writing, lists too (and refuses what it may only read).
+ * Then a list cannot be read back; nor need it be, for there are copies.
+ */
+static enum pv_grant_access list_access(const struct blkfront_queue *q)
+{
+	return q->front->terms.persistent ? PV_GRANT_RW : PV_GRANT_RO;
+}
+
 /* Everything that a part of nr pieces needs, before anything is written. */
 static bool provide(struct blkfront_queue *q, struct blkfront_part *part, unsigned nr)
 {
 	part->list = part->copies = BLKFRONT_NONE;
 	if (nr > BLKFRONT_DIRECT) {
-		part->list = get_page(q, &q->free_list, PV_GRANT_RO);
+		part->list = get_page(q, &q->free_list, list_access(q));
 		if (part->list == BLKFRONT_NONE)
 			return false;
 	}

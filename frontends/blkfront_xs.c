@@ -369,6 +369,8 @@ static void reconnect(struct blkfront *f)
 		end(f, "closed");
 		return;
 	}
+	for (i = 0; i < f->nr_queues; i++)
+		blkfront_drop_pages(f->queue[i]); /* the next one may want them otherwise */
 	if (connect(f)) {
 		end(f, "the back-end did not come back: closed");
 		return;
