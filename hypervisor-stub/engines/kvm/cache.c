@@ -42,10 +42,6 @@ static struct kv_cpu *toucher(struct kv_domain *kd)
 
 	if (kv && kv->kd == kd && !atomic_load(&kv->inside))
 		return &kv->cpu;
-	if (!kd->has_janitor) {
-		HV_ASSERT(!kv_cpu_create(&kd->vm, &kd->janitor, KV_JANITOR));
-		kd->has_janitor = true;
-	}
 	return &kd->janitor;
 }
 

@@ -137,6 +137,9 @@ static int domain_create(struct hv_domain *d)
 		rc = make_shim(kd);
 	if (!rc)
 		rc = kv_map_memory(kd, KV_MEM_OWN, d, &kd->base);
+	if (!rc && coherence == KV_BY_TOUCH)
+		rc = kv_cpu_create(&kd->vm, &kd->janitor, KV_JANITOR);
+	kd->has_janitor = !rc && coherence == KV_BY_TOUCH;
 	if (rc) {
 		free_domain(kd);
 		return rc;
