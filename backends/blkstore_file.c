@@ -4,7 +4,8 @@
  *
  * Which requests are done at once, in the caller's thread:
  *   reads    what the page cache has (RWF_NOWAIT); on a file system in memory, which does not know
- *            that flag, all of them by a plain call, for there is nothing to wait for
+ *            that flag, all of them by a plain call, for there is nothing to wait for, or without
+ *            one (blkstore_map.h)
  *   writes   by RWF_NOWAIT where the file system knows it for writes; else a plain write into the
  *            page cache, as long as that has been quick: see write_now()
  *   flushes  when nothing was written since the last one, and on a file system in memory
@@ -31,6 +32,7 @@
 
 #include "backends/blkaio.h"
 #include "backends/blkstore_file.h"
+#include "backends/blkstore_map.h"
 
 #define TMPFS_MAGIC_NR 0x01021994
 #define RAMFS_MAGIC_NR 0x858458f6
@@ -48,6 +50,7 @@ struct file_store {
 	unsigned memory_align; /* of buffers, for direct I/O */
 	const struct blkstore_file_calls *calls;
 	struct blkaio *aio;
+	struct blkmap *map; /* NULL: none */
 	_Atomic uint64_t size;
 	atomic_bool no_read_now, no_write_now; /* RWF_NOWAIT is not known */
 	_Atomic uint64_t plain_from_ns;        /* no plain write before that time */
@@ -167,6 +170,8 @@ static int discard(struct file_store *f, const struct blkstore_req *req)
 	uint64_t range[2] = { req->offset, req->len };
 	int rc;
 
+	if (f->map)
+		blkmap_forget(f->map, req->offset, req->len);
 	if (f->is_device)
 		rc = ioctl(f->fd, BLKDISCARD, range);
 	else
@@ -240,13 +245,25 @@ static bool is_unknown(int rc, atomic_bool *never)
 	return true;
 }
 
+/* There is nothing to wait for: by the mapping where it is known to have pages, else by a call. */
+static int transfer_in_memory(struct file_store *f, struct blkstore_req *req)
+{
+	int rc;
+
+	if (f->map && blkmap_transfer(f->map, req))
+		return 0;
+	rc = result(req, transfer_some(f, req->op, req->iov, req->nr_iov, req->offset, 0));
+	if (!rc && f->map)
+		blkmap_learn(f->map, req);
+	return rc;
+}
+
 static int read_now(struct file_store *f, struct blkstore_req *req)
 {
 	int rc;
 
 	if (f->in_memory)
-		return result(req, transfer_some(f, BLKSTORE_READ, req->iov, req->nr_iov,
-		                                 req->offset, 0));
+		return transfer_in_memory(f, req);
 	if (f->direct || atomic_load_explicit(&f->no_read_now, memory_order_relaxed))
 		return -EAGAIN;
 	rc = result(req, transfer_some(f, BLKSTORE_READ, req->iov, req->nr_iov, req->offset,
@@ -280,8 +297,7 @@ static int write_now(struct file_store *f, struct blkstore_req *req)
 	if (f->s.readonly)
 		return -EROFS;
 	if (f->in_memory)
-		return result(req, transfer_some(f, BLKSTORE_WRITE, req->iov, req->nr_iov,
-		                                 req->offset, 0));
+		return transfer_in_memory(f, req);
 	if (f->direct)
 		return -EAGAIN;
 	if (!atomic_load_explicit(&f->no_write_now, memory_order_relaxed)) {
@@ -348,7 +364,7 @@ static bool is_special(void *arg, const struct blkstore_req *req)
 {
 	struct file_store *f = arg;
 
-	return (req->op == BLKSTORE_DISCARD && f->is_device) ||
+	return (req->op == BLKSTORE_DISCARD && (f->is_device || f->map)) ||
 	       (req->op <= BLKSTORE_WRITE && !is_aligned(f, req));
 }
 
@@ -399,6 +415,8 @@ static void close_file(struct blkstore *s)
 
 	if (f->aio)
 		f->aio->ops->close(f->aio);
+	if (f->map)
+		blkmap_close(f->map);
 	close(f->fd);
 	free(f);
 }
@@ -646,6 +664,8 @@ int blkstore_open_file_with(struct blkstore **out, const char *path,
 		return rc;
 	}
 	f->in_memory = calls->in_memory(f->fd);
+	if (f->in_memory && !f->is_device)
+		f->map = blkmap_open(f->fd, atomic_load(&f->size), f->s.readonly);
 	*out = &f->s;
 	return 0;
 }

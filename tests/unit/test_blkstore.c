@@ -373,6 +373,26 @@ START_TEST(a_new_size_is_seen_when_it_is_looked_at)
 }
 END_TEST
 
+START_TEST(reading_a_hole_does_not_fill_it)
+{
+	struct stat st;
+
+	ck_assert(open_kind(TMPFS_URING));
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 16; i++)
+			ck_assert_int_eq(try_now(BLKSTORE_READ, i * 65536, memory, 65536), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+	/* What a discard has made a hole is one, though it was known to have pages. */
+	for (unsigned round = 0; round < 3; round++)
+		ck_assert_int_eq(try_now(BLKSTORE_WRITE, 4096, memory, 4096), 0);
+	ck_assert_int_eq(ask(BLKSTORE_DISCARD, 0, NULL, 8192), 0);
+	ck_assert_int_eq(try_now(BLKSTORE_READ, 4096, memory, 4096), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+}
+END_TEST
+
 /* ---- flushes ---------------------------------------------------------------------------------------------- */
 
 START_TEST(a_flush_is_an_fdatasync)
@@ -518,7 +538,11 @@ START_TEST(a_file_that_became_shorter_gives_errors)
 {
 	if (!open_kind((enum kind)_i))
 		return;
+	/* So that it is known, and mapped, where it can be. */
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(now_or_later(BLKSTORE_WRITE, 65536, memory, 4096), 0);
 	ck_assert_int_eq(truncate(path, 4096), 0);
+	ck_assert_int_eq(now_or_later(BLKSTORE_READ, 65536, memory, 4096), -EIO);
 	ck_assert_int_eq(ask(BLKSTORE_READ, 65536, memory, 4096), -EIO);
 	ck_assert_int_eq(ask(BLKSTORE_READ, 0, memory, 8192), -EIO);
 	ck_assert_int_eq(now_or_later(BLKSTORE_READ, 65536, memory, 4096), -EIO);
@@ -608,6 +632,7 @@ Suite *blkstore_suite(void)
 	tcase_add_loop_test(normal, closing_waits_for_what_is_under_way, 0, NR_KINDS);
 	tcase_add_loop_test(normal, a_discard_gives_space_back, 0, NR_KINDS);
 	tcase_add_test(normal, a_new_size_is_seen_when_it_is_looked_at);
+	tcase_add_test(normal, reading_a_hole_does_not_fill_it);
 	tcase_add_test(normal, a_flush_is_an_fdatasync);
 	tcase_add_test(normal, a_flush_in_memory_is_an_fdatasync_at_once);
 	tcase_add_test(normal, a_flush_that_failed_fails_for_ever);
