@@ -93,7 +93,8 @@ static int open_queue(struct blk_queue *q, const struct blk_choice *c)
 {
 	const struct be_host_dev *h = &q->b->host;
 	grant_ref_t bad = 0;
-	int rc = blk_ring_attach(&q->ring, h, c->queue[q->index].ref, c->nr_pages, &bad);
+	int rc = blk_ring_attach(&q->ring, h, c->queue[q->index].ref, c->nr_pages, q->b->clean,
+	                         &bad);
 
 	if (rc == -EINVAL)
 		return be_fail(h, rc, "ring %u holds requests of an earlier connection", q->index);
@@ -128,7 +129,6 @@ static void add_queue_figures(struct blk_figures *sum, struct blk_queue *q)
 
 static void close_queue(struct blk_queue *q)
 {
-	blk_drain(q);
 	blk_unmap_persistent(q);
 	blk_ring_detach(&q->ring, &q->b->host);
 	pthread_cond_destroy(&q->drained);
@@ -150,6 +150,15 @@ static void silence(struct blk_queue *q)
 		h->ops->unbind(h->arg, q->port);
 }
 
+static bool all_answered(const struct blkback *b)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < b->nr_queues; i++)
+		all = all && !b->queues[i].broken && blk_ring_is_clean(&b->queues[i].ring);
+	return all;
+}
+
 /*
  * Steps, each needed by the next: the worker serves no more; no event comes or goes; so nobody serves;
  * nothing is in flight; nothing is mapped. It does not matter how far connect() had come.
@@ -162,6 +171,11 @@ static void disconnect(void *device)
 	blk_worker_stop(b);
 	for (unsigned i = 0; i < b->nr_queues; i++)
 		silence(&queues[i]);
+	for (unsigned i = 0; i < b->nr_queues; i++)
+		blk_drain(&queues[i]);
+	/* One that was not made tells nothing. */
+	if (b->connected)
+		b->clean = all_answered(b);
 	for (unsigned i = 0; i < b->nr_queues; i++)
 		close_queue(&queues[i]);
 	pthread_mutex_lock(&b->figures_lock);

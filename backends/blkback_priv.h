@@ -48,9 +48,14 @@ struct blk_answer {
 	int16_t status; /* BLKIF_RSP_* */
 };
 
-/* Maps the pages. 0; a GNTST_* with *bad, the reference; -EINVAL: indexes that cannot be. */
+/*
+ * Maps the pages. clean: of the last connection nothing was left unanswered.
+ * 0; a GNTST_* with *bad, the reference; -EINVAL: indexes that cannot be.
+ */
 int blk_ring_attach(struct blk_ring *r, const struct be_host_dev *host, const grant_ref_t *refs,
-                    unsigned nr_pages, grant_ref_t *bad);
+                    unsigned nr_pages, bool clean, grant_ref_t *bad);
+/* Whether all that was taken has been answered. Nobody serves any more. */
+bool blk_ring_is_clean(const struct blk_ring *r);
 void blk_ring_detach(struct blk_ring *r, const struct be_host_dev *host);
 /* How many requests wait; above nr_ents: *prod is an index that cannot be. Server. */
 uint32_t blk_ring_waiting(const struct blk_ring *r, uint32_t *prod);
@@ -181,6 +186,7 @@ struct blkback {
 	char *serial;
 	struct blk_limits limits;
 	bool connected;
+	bool clean; /* the last connection ended with everything answered that had been taken */
 	bool persistent;
 	unsigned nr_queues;
 	struct blk_queue *queues; /* [nr_queues], while connected */

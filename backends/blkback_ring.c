@@ -37,23 +37,29 @@ static size_t entry(const struct blk_ring *r, uint32_t index)
 }
 
 /*
- * A ring that was used before goes on where its responses end, if all was answered. If not we cannot
- * know which requests were: answers do not come in order, and they lie in the requests' slots.
+ * A ring that was used before goes on where its responses end. Requests may lie there only when all
+ * that was taken has been answered (clean): answers do not come in order, and they lie in the slots of
+ * requests, so otherwise we cannot know which were.
  */
-static int take_up(struct blk_ring *r)
+static int take_up(struct blk_ring *r, bool clean)
 {
 	uint32_t rsp = PV_ABI_RING_GET(shared(r)->rsp_prod);
 	uint32_t waiting = PV_ABI_RING_GET(shared(r)->req_prod) - rsp;
 
-	if (waiting > r->nr_ents || (rsp && waiting))
+	if (waiting > r->nr_ents || (rsp && waiting && !clean))
 		return -EINVAL;
 	r->req_cons = r->rsp_pushed = rsp;
 	atomic_store(&r->rsp_prod, rsp);
 	return 0;
 }
 
+bool blk_ring_is_clean(const struct blk_ring *r)
+{
+	return atomic_load(&r->rsp_prod) == r->req_cons;
+}
+
 int blk_ring_attach(struct blk_ring *r, const struct be_host_dev *host, const grant_ref_t *refs,
-                    unsigned nr_pages, grant_ref_t *bad)
+                    unsigned nr_pages, bool clean, grant_ref_t *bad)
 {
 	int rc = 0;
 
@@ -66,7 +72,7 @@ int blk_ring_attach(struct blk_ring *r, const struct be_host_dev *host, const gr
 	if (!rc) {
 		r->nr_ents = largest_power_of_two(
 			(uint32_t)((nr_pages * BLKBACK_PAGE - RING_HEAD) / ENTRY_SIZE));
-		rc = take_up(r);
+		rc = take_up(r, clean);
 	}
 	if (rc)
 		blk_ring_detach(r, host);

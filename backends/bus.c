@@ -161,11 +161,32 @@ void be_bus_drop(struct be_bus *b)
 	set_state(b, XenbusStateClosed);
 }
 
+/*
+ * A front-end that does not know how to connect again (Linux's does not look at InitWait while it is
+ * connected) finds the same rings served as before: nothing was taken from them that has not been
+ * answered. It is told Connected once more, so that it looks at the size.
+ */
+static void take_over(struct be_bus *b)
+{
+	b->state = XenbusStateInitWait;
+	if (!b->driver->init(b->device))
+		connect(b);
+	else
+		set_state(b, XenbusStateClosing);
+}
+
 void be_bus_restart(struct be_bus *b)
 {
-	if (b->going)
+	bool knows = be_read_number_or(&b->host, BE_FRONT, "feature-reconnect", 0) != 0;
+	bool was_connected = b->connected;
+
+	if (b->going || b->state == XenbusStateClosing)
 		return;
 	disconnect(b);
+	if (was_connected && !knows) {
+		take_over(b);
+		return;
+	}
 	b->stale = true;
 	offer(b);
 }

@@ -45,7 +45,9 @@ bool be_bus_closed(const struct be_bus *b);
 void be_bus_drop(struct be_bus *b);
 /*
  * The back-end starts anew under a front-end that goes on: disconnects, and offers itself again
- * (InitWait); the front-end reconnects and sends again what was not answered.
+ * (InitWait); a front-end that has written feature-reconnect connects again and sends again what was
+ * not answered. Under any other the back-end takes up the rings as they are. Nothing is done to a
+ * device that is closing.
  */
 void be_bus_restart(struct be_bus *b);
 

@@ -154,6 +154,9 @@ static int publish(uint32_t tx, void *arg)
 		rc = publish_number(tx, f, "multi-queue-num-queues", t->multi_queue, t->nr_queues);
 	if (!rc)
 		rc = publish_number(tx, f, "feature-persistent", true, f->options.persistent);
+	/* For our own back-end: it may start anew, and we connect again (docs/split-drivers.md). */
+	if (!rc)
+		rc = publish_number(tx, f, "feature-reconnect", true, 1);
 	if (!rc)
 		rc = pv_xs_printf(tx, f->bus.name, "protocol", XEN_IO_PROTO_ABI_X86_64);
 	for (i = 0; !rc && i < t->nr_queues; i++) {

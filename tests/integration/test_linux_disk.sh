@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Behaviour: the block back-end serves stock Linux's own front-end, unchanged: contents, flushes, discards, read-only
-# disks, a file system that the host made and judges afterwards, a new size, plugging and unplugging while it runs.
+# disks, a file system that the host made and judges afterwards, a new size, restarts, plugging and unplugging while it runs.
 # Breakage looks like sums that differ, errors of e2fsck, or a guest that waits for ever.
 # Needs /dev/kvm and Debian's kernel package; else skipped, with the reason.
 . "$(dirname "$0")/../lib.sh"
@@ -54,6 +54,8 @@ fi
 echo "ready for changes"
 n=0; while [ "$(cat /sys/block/xvdd/size)" = 8192 ] && [ $n -lt 600 ]; do usleep 50000; n=$((n + 1)); done
 echo "new size: $(cat /sys/block/xvdd/size)"
+echo 3 >/proc/sys/vm/drop_caches
+echo "again: $(sum /dev/xvda)"
 until_there /dev/xvde
 echo "plugged: $(sum /dev/xvde)"
 until_gone /sys/block/xvde
@@ -104,10 +106,16 @@ expect linux-discards "$(head -c 1M /dev/zero | sum)" "$(said discarded)"
 expect linux-write-to-read-only refused "$(said 'write to read-only')"
 expect linux-file 'from the host' "$(said file)"
 
+# Linux does not notice that a back-end was started anew; it reads while that happens.
+"$PARAVANE" block-restart "$m" xvda >"$work/v" 2>&1
+expect linux-restart 0 $?
 truncate -s 6M "$work/d"
 "$PARAVANE" block-resize "$m" xvdd >"$work/v" 2>&1 || cat "$work/v"
 until_says '^new size'
 expect linux-new-size 12288 "$(said 'new size')"
+for i in 1 2 3 4 5; do "$PARAVANE" block-restart "$m" xvda >"$work/v" 2>&1 || cat "$work/v"; done
+until_says '^again'
+expect linux-reads-through-restarts "$(sum <"$work/a")" "$(said again)"
 "$PARAVANE" block-attach "$m" "$work/e" >"$work/v" 2>&1 || cat "$work/v"
 until_says '^plugged'
 expect linux-plugged "$(sum <"$work/e")" "$(said plugged)"
