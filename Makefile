@@ -135,7 +135,7 @@ $(O)/user/bin/%: $$(call user_objs,$$*) $(USER_LIB)
 $(O)/unix.cpio: $(USER_PROGS) tests/guests/unix/mkcpio.sh
 	$(call say,CPIO,$@)
 	$(Q)tests/guests/unix/mkcpio.sh bin $(sort $(USER_PROGS)) >$@
-$(O)/guests/unix: $(NET_OBJS)
+$(O)/guests/unix $(O)/guests/netbench: $(NET_OBJS)
 $(O)/guest/tests/guests/unix/archive.S.o: $(O)/unix.cpio
 $(O)/guest/tests/guests/unix/archive.S.o: GUEST_FLAGS += -DUNIX_ARCHIVE='"$(O)/unix.cpio"'
 

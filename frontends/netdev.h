@@ -128,6 +128,11 @@ static inline void netdev_get_info(struct netdev *dev, struct netdev_info *info)
 	dev->ops->info(dev, info);
 }
 
+static inline void netdev_get_stats(struct netdev *dev, struct netdev_stats *stats)
+{
+	dev->ops->stats(dev, stats);
+}
+
 static inline void netdev_close(struct netdev *dev)
 {
 	dev->ops->close(dev);

@@ -18,6 +18,7 @@
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/config.h"
 #include "hypervisor-stub/toolstack/disk_spec.h"
+#include "hypervisor-stub/toolstack/vif_spec.h"
 
 #define MAX_DEPTH   8
 #define MAX_MIB     (UINT64_C(1) << 20)
@@ -320,22 +321,48 @@ static int set_name(struct reader *r, const struct key *k, const struct value *v
 	return set_text(r, k, v);
 }
 
-static int set_disks(struct reader *r, const struct key *k, const struct value *v)
+/* A list of devices: each text is checked by check(), and kept. */
+static int set_devices(struct reader *r, const struct key *k,
+                       int (*check)(const char *text, char *why, size_t why_len))
 {
-	struct device_texts *disks = guest_member(r, k);
-	struct disk_spec spec;
+	struct device_texts *texts = guest_member(r, k);
 	char sentence[512];
 
-	(void)v;
 	if (r->has_other_items)
 		return refuse(r, "%s takes up to %d strings", k->name, OPTIONS_MAX_DEVICES);
-	disks->nr = 0;
+	texts->nr = 0;
 	for (unsigned i = 0; i < r->nr_items; i++) {
-		if (disk_spec_parse(&spec, r->item[i], sentence, sizeof(sentence)))
+		if (check(r->item[i], sentence, sizeof(sentence)))
 			return refuse(r, "%s", sentence);
-		disks->text[disks->nr++] = r->item[i];
+		texts->text[texts->nr++] = r->item[i];
 	}
 	return 0;
+}
+
+static int check_disk(const char *text, char *why, size_t why_len)
+{
+	struct disk_spec spec;
+
+	return disk_spec_parse(&spec, text, why, why_len);
+}
+
+static int set_disks(struct reader *r, const struct key *k, const struct value *v)
+{
+	(void)v;
+	return set_devices(r, k, check_disk);
+}
+
+static int check_vif(const char *text, char *why, size_t why_len)
+{
+	struct vif_spec spec;
+
+	return vif_spec_parse(&spec, text, why, why_len);
+}
+
+static int set_vifs(struct reader *r, const struct key *k, const struct value *v)
+{
+	(void)v;
+	return set_devices(r, k, check_vif);
 }
 
 static int set_type(struct reader *r, const struct key *k, const struct value *v)
@@ -413,6 +440,7 @@ static const struct key keys[] = {
 	{ "cpu_weight", NUMBER, 1, OPTIONS_MAX_WEIGHT, set_unsigned, IN_GUEST(cpu_weight) },
 	{ "cap", NUMBER, 0, OPTIONS_MAX_CAP, set_unsigned, IN_GUEST(cpu_cap) },
 	{ "disk", LIST, 0, 0, set_disks, IN_GUEST(disks) },
+	{ "vif", LIST, 0, 0, set_vifs, IN_GUEST(vifs) },
 	{ "cmdline", STRING, 0, 0, set_part, IN_READER(cmdline) },
 	{ "root", STRING, 0, 0, set_part, IN_READER(root) },
 	{ "extra", STRING, 0, 0, set_part, IN_READER(extra) },

@@ -12,6 +12,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/core/mmu.h"
 #include "hypervisor-stub/toolstack/disk.h"
+#include "hypervisor-stub/toolstack/vif.h"
 #include "hypervisor-stub/toolstack/guest.h"
 #include "hypervisor-stub/toolstack/unpack.h"
 
@@ -44,8 +45,7 @@ void guest_set_sink(struct guest *g, const struct guest_sink *sink)
 	g->sink = *sink;
 }
 
-/* The devices that the guest has from the start: their storage is opened before anything runs. */
-static int open_devices(struct guest *g, char *why, size_t why_len)
+static int open_disks(struct guest *g, char *why, size_t why_len)
 {
 	const struct device_texts *disks = &g->config->disks;
 	int rc = 0;
@@ -61,6 +61,32 @@ static int open_devices(struct guest *g, char *why, size_t why_len)
 			devices_add(&g->devices, &disk->dev);
 	}
 	return rc;
+}
+
+static int open_vifs(struct guest *g, char *why, size_t why_len)
+{
+	const struct device_texts *vifs = &g->config->vifs;
+	int rc = 0;
+
+	for (unsigned i = 0; i < vifs->nr && !rc; i++) {
+		struct vif_spec spec;
+		struct vif *vif;
+
+		rc = vif_spec_parse(&spec, vifs->text[i], why, why_len);
+		if (!rc)
+			rc = vif_open(&vif, &spec, &g->devices, why, why_len);
+		if (!rc)
+			devices_add(&g->devices, &vif->dev);
+	}
+	return rc;
+}
+
+/* What the guest has from the start: storage and ports are opened before anything runs. */
+static int open_devices(struct guest *g, char *why, size_t why_len)
+{
+	int rc = open_disks(g, why, why_len);
+
+	return rc ? rc : open_vifs(g, why, why_len);
 }
 
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,

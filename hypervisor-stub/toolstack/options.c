@@ -11,6 +11,7 @@
 #include "hypervisor-stub/core/types.h"
 #include "hypervisor-stub/toolstack/disk_spec.h"
 #include "hypervisor-stub/toolstack/ctl_path.h"
+#include "hypervisor-stub/toolstack/vif_spec.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/engines.h"
 #include "hypervisor-stub/toolstack/verbs.h"
@@ -112,6 +113,21 @@ static int set_disk(struct parse *p, const char *text)
 		return -EINVAL;
 	disks->text[disks->nr++] = text;
 	p->o->given |= GIVEN_DISK;
+	return 0;
+}
+
+static int set_vif(struct parse *p, const char *text)
+{
+	struct device_texts *vifs = &p->o->guest.vifs;
+	struct vif_spec spec;
+
+	if (vifs->nr == OPTIONS_MAX_DEVICES)
+		return refuse(p, "--vif: a guest has %d network interfaces at its start at most",
+		              OPTIONS_MAX_DEVICES);
+	if (vif_spec_parse(&spec, text, p->why, p->why_len))
+		return -EINVAL;
+	vifs->text[vifs->nr++] = text;
+	p->o->given |= GIVEN_VIF;
 	return 0;
 }
 
@@ -296,6 +312,8 @@ static const struct option_row {
 	{ "--ramdisk", HAS_VALUE, "FILE", set_ramdisk, "a file to be loaded behind the kernel" },
 	{ "--disk", HAS_VALUE, "FILE[,...]", set_disk,
 	  "a disk: FILE[,ro][,direct][,serial=TEXT], nbd:ADDRESS; several are xvda, xvdb..." },
+	{ "--vif", HAS_VALUE, "PORT[,...]", set_vif,
+	  "a network interface: tap:NAME, passt, unix:PATH, lan:NAME[,mac=...][,queues=N]" },
 	{ "--vcpus", HAS_VALUE, "N", set_vcpus, "number of virtual processors, 1 to 32 (1)" },
 	{ "--maxvcpus", HAS_VALUE, "N", set_max_vcpus,
 	  "as many can be brought up later (--vcpus)" },

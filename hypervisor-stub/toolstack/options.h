@@ -47,6 +47,7 @@ struct guest_config {
 	bool has_uuid;
 	uint8_t uuid[16];
 	struct device_texts disks; /* disk_spec.h */
+	struct device_texts vifs;  /* vif_spec.h */
 };
 
 /* Which options of one domain were given: they override what a configuration file says. */
@@ -61,6 +62,7 @@ enum {
 	GIVEN_CPU_WEIGHT = 128,
 	GIVEN_CPU_CAP = 256,
 	GIVEN_DISK = 512,
+	GIVEN_VIF = 1024,
 };
 
 /* Host processes of a domain: the engine's least, and what its file of groups has room for. */

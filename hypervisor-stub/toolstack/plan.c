@@ -69,6 +69,8 @@ static void override(struct guest_config *g, const struct options *o)
 		g->cpu_cap = by->cpu_cap;
 	if (o->given & GIVEN_DISK)
 		g->disks = by->disks;
+	if (o->given & GIVEN_VIF)
+		g->vifs = by->vifs;
 }
 
 static int make_guest(struct plan *p, unsigned i, config_warn_fn *warn, void *arg, char *why,

@@ -8,6 +8,7 @@
 #define ECHO        8
 #define HEAD        8
 #define PING_ID     0x7076
+#define AGAIN       (1000 * NS_PER_MS)
 
 static int send_echo(struct net *n, uint8_t type, uint32_t to, const uint8_t *rest, size_t len)
 {
@@ -51,25 +52,32 @@ static bool answered(void *arg)
 	return __atomic_load_n(&n->ping_answered, __ATOMIC_ACQUIRE);
 }
 
+/* Asked again every second: the first may have been lost while nobody knew the address. */
 int net_ping(struct net *n, uint32_t ip, unsigned len, uint64_t limit_ns, uint64_t *rtt_ns)
 {
 	static uint8_t bytes[2048];
-	uint64_t irq, start;
-	int rc;
+	uint64_t end = n->env.now_ns() + limit_ns;
 
 	if (len > sizeof(bytes) - 4)
 		return -XEN_EMSGSIZE;
-	irq = pv_spin_lock_irq(&n->lock);
-	n->ping_answered = false;
-	put16(bytes, PING_ID);
-	put16(bytes + 2, ++n->ping_seq);
-	start = n->env.now_ns();
-	rc = send_echo(n, ECHO, ip, bytes, 4 + len);
-	net_leave(n, irq);
-	if (rc)
-		return rc;
-	if (!n->env.wait(&n->ping_q, answered, n, start + limit_ns))
-		return -XEN_ETIMEDOUT;
-	*rtt_ns = n->env.now_ns() - start;
-	return 0;
+	for (;;) {
+		uint64_t irq = pv_spin_lock_irq(&n->lock), start, until;
+		int rc;
+
+		n->ping_answered = false;
+		put16(bytes, PING_ID);
+		put16(bytes + 2, ++n->ping_seq);
+		start = n->env.now_ns();
+		rc = send_echo(n, ECHO, ip, bytes, 4 + len);
+		net_leave(n, irq);
+		if (rc)
+			return rc;
+		until = end - start < AGAIN ? end : start + AGAIN;
+		if (n->env.wait(&n->ping_q, answered, n, until)) {
+			*rtt_ns = n->env.now_ns() - start;
+			return 0;
+		}
+		if (n->env.now_ns() >= end)
+			return -XEN_ETIMEDOUT;
+	}
 }

@@ -345,10 +345,27 @@ static void on_sent(struct netdev *dev, unsigned queue, void *arg, bool ok)
 
 void net_leave(struct net *n, uint64_t irq)
 {
-	if (n->must_kick && n->dev)
+	if (n->must_kick && n->dev && !n->held) {
 		netdev_kick(n->dev, 0);
-	n->must_kick = false;
+		n->must_kick = false;
+	}
 	pv_spin_unlock_irq(&n->lock, irq);
+}
+
+void net_hold(struct net *n)
+{
+	uint64_t irq = pv_spin_lock_irq(&n->lock);
+
+	n->held = true;
+	pv_spin_unlock_irq(&n->lock, irq);
+}
+
+void net_release(struct net *n)
+{
+	uint64_t irq = pv_spin_lock_irq(&n->lock);
+
+	n->held = false;
+	net_leave(n, irq);
 }
 
 static void on_done(struct netdev *dev, unsigned queue)

@@ -61,6 +61,9 @@ void net_get_config(struct net *n, struct net_config *c);
 int net_dhcp(struct net *n, uint64_t limit_ns);
 /* What is due: retransmissions. */
 void net_timer(struct net *n);
+/* Between the two, what is sent waits for the second to be told of: a batch is one notification. */
+void net_hold(struct net *n);
+void net_release(struct net *n);
 void net_get_figures(struct net *n, struct net_figures *f);
 
 /* Waits for the answer to an echo request; its time in rtt_ns. 0, -XEN_ETIMEDOUT. */

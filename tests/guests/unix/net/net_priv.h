@@ -63,7 +63,7 @@ struct net {
 	struct net_udp *udp;
 	struct net_tcp *tcp;
 	uint16_t next_port, ip_id;
-	bool must_kick;
+	bool must_kick, held;
 	/* The echo request that somebody waits for. */
 	struct pv_waitq ping_q;
 	uint16_t ping_seq;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Network interfaces as devices of a guest: what was written about one, its port, its back-end.
+ *
+ * LANs belong to the machine: one is made when its name is used first, and goes with its last
+ * interface. All functions are the main thread's.
+ */
+#ifndef HYPERVISOR_STUB_TOOLSTACK_VIF_H
+#define HYPERVISOR_STUB_TOOLSTACK_VIF_H
+
+#include <sys/types.h>
+
+#include "backends/netback.h"
+#include "hypervisor-stub/toolstack/device.h"
+#include "hypervisor-stub/toolstack/vif_spec.h"
+
+struct vif_lan;
+
+struct vif {
+	struct device dev; /* first */
+	struct vif_spec spec;
+	struct netport *port;
+	struct vif_lan *lan; /* NULL: on none */
+	pid_t passt;         /* the program that was started for it; 0: none */
+	struct netback_stats past;
+};
+
+extern const struct device_kind vif_kind;
+
+static inline struct vif *vif_of(struct device *dev)
+{
+	return (struct vif *)dev;
+}
+
+/*
+ * vif_open - opens the port; the device is on no list and plugged nowhere yet
+ * spec:  copied
+ * taken: whose numbers are not to be used again
+ * Returns 0, or a negative errno with a sentence in why. Undo: device_free().
+ */
+int vif_open(struct vif **out, const struct vif_spec *spec, struct device_list *taken, char *why,
+             size_t why_len);
+
+#endif
