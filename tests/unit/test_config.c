@@ -126,19 +126,34 @@ END_TEST
 START_TEST(what_means_nothing_here_is_passed_over_with_a_sentence)
 {
 	ck_assert_int_eq(parse("kernel='k'\n"
-	                       "vif = [ 'mac=00:16:3e:00:00:01,bridge=br0',\n"
+	                       "vfb = [ 'type=vnc',\n"
 	                       "        [ 1, 'x' ], # a comment\n"
 	                       "      ]\n"
 	                       "on_crash = 'coredump-restart'\n"
 	                       "pci = []\n"),
 	                 0);
 	ck_assert_uint_eq(warnings, 3);
-	ck_assert_msg(strstr(warned, "f.cfg:4: 'vif' means nothing here"), "%s", warned);
+	ck_assert_msg(strstr(warned, "f.cfg:4: 'vfb' means nothing here"), "%s", warned);
 	ck_assert_msg(strstr(warned, "f.cfg:5: on_crash = 'coredump-restart' is taken for "
 	                             "'restart'"),
 	              "%s", warned);
 	ck_assert(c.guest.restart_on_crash);
 	config_free(&c);
+}
+END_TEST
+
+START_TEST(interfaces_are_kept_as_they_were_written)
+{
+	ck_assert_int_eq(parse("kernel='k'\n"
+	                       "vif = [ 'mac=00:16:3e:00:00:01,bridge=br0', 'tap:t0,queues=2' ]\n"),
+	                 0);
+	ck_assert_uint_eq(warnings, 0);
+	ck_assert_uint_eq(c.guest.vifs.nr, 2);
+	ck_assert_str_eq(c.guest.vifs.text[0], "mac=00:16:3e:00:00:01,bridge=br0");
+	ck_assert_str_eq(c.guest.vifs.text[1], "tap:t0,queues=2");
+	config_free(&c);
+	ck_assert_int_eq(parse("kernel='k'\nvif = [ 'nowhere' ]\n"), -EINVAL);
+	ck_assert_msg(strstr(why, "nowhere"), "%s", why);
 }
 END_TEST
 
@@ -292,6 +307,7 @@ Suite *config_suite(void)
 	tcase_add_test(normal, what_is_not_said_is_as_xl_has_it);
 	tcase_add_loop_test(normal, a_command_line_is_put_together, 0, ARRAY_LEN(cmdlines));
 	tcase_add_test(normal, what_means_nothing_here_is_passed_over_with_a_sentence);
+	tcase_add_test(normal, interfaces_are_kept_as_they_were_written);
 	suite_add_tcase(s, normal);
 
 	tcase_add_loop_test(limits, a_wrong_file_gets_one_sentence, 0, ARRAY_LEN(wrong));
