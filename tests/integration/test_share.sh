@@ -14,7 +14,7 @@ share() {
 	config lender "$2" "${4-}"
 	config borrower "$3" "${4-}"
 	config third 'say=third sleep=1500 say=undisturbed'
-	limited 60 "$PARAVANE" run "$work/lender.cfg" "$work/borrower.cfg" "$work/third.cfg" --machine $m \
+	limited 60 "$PARAVANE" run --engine "$engine" "$work/lender.cfg" "$work/borrower.cfg" "$work/third.cfg" --machine $m \
 		</dev/null >"$work/out" 2>"$work/err"
 	rc=$?
 	contains "$1: a third domain is undisturbed" "$work/out" '^third: undisturbed'
@@ -22,6 +22,7 @@ share() {
 says() { contains "$1" "$work/out" "$2"; }
 quiet() { if grep -E 'defect|internal error|that it was not given' "$work/err"; then fail "$1: no defect" "$(cat "$work/err")"; fi; }
 
+all_ends() {
 share 'to the end' 'lend=2 turns=lender takeback=' 'borrow=1 turns=borrower giveback= sleep=300'
 expect 'to the end: status' 0 $rc
 says 'to the end: the lender meets the borrower' '^lender: share: 50 rounds'
@@ -43,7 +44,7 @@ quiet 'the lender ends by a crash'
 # Destroyed from outside while it is used.
 config lender 'lend=2 turns=lender idle'
 config borrower 'borrow=1 turns=borrower use= say=lives'
-"$PARAVANE" run "$work/lender.cfg" "$work/borrower.cfg" --machine $m </dev/null >"$work/out" 2>"$work/err" &
+"$PARAVANE" run --engine "$engine" "$work/lender.cfg" "$work/borrower.cfg" --machine $m </dev/null >"$work/out" 2>"$work/err" &
 children+=("$!")
 machine=$!
 for ((i = 0; i < 400; i++)); do grep -q 'borrower: share: uses it' "$work/out" && break; sleep 0.05; done
@@ -60,4 +61,10 @@ share 'two vCPUs' 'lend=2 turns=lender takeback=' 'borrow=1 turns=borrower giveb
 expect 'two vCPUs: status' 0 $rc
 says 'two vCPUs: the pages are the lender'\''s alone' '^lender: share: both pages came back'
 expect 'nothing of ours is left' 0 "$(processes_of "machine $m")"
+}
+
+for engine in $ENGINES; do
+	echo "# engine $engine"
+	all_ends
+done
 finish

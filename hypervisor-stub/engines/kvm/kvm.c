@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "abi/cpuid.h"
+#include "hypervisor-stub/core/cpu.h"
 #include "hypervisor-stub/engines/kvm/kvm.h"
 
 #define LARGE UINT64_C(0x200000)
@@ -138,7 +140,7 @@ static int domain_create(struct hv_domain *d)
 	if (!rc)
 		rc = kv_map_memory(kd, KV_MEM_OWN, d, &kd->base);
 	if (!rc && coherence == KV_BY_TOUCH)
-		rc = kv_cpu_create(&kd->vm, &kd->janitor, KV_JANITOR);
+		rc = kv_cpu_create(&kd->vm, &kd->janitor, KV_JANITOR, NULL);
 	kd->has_janitor = !rc && coherence == KV_BY_TOUCH;
 	if (rc) {
 		free_domain(kd);
@@ -183,9 +185,38 @@ static void fill_hypercall_page(struct hv_domain *d, uint8_t page[HV_PAGE_SIZE])
 
 /* ---- vCPUs --------------------------------------------------------------------------------------- */
 
+/*
+ * What a plain cpuid shows where KVM answers it: the same as the prefix of Xen, hypervisor's leaves
+ * included, and nothing of KVM's own.
+ */
+static struct kvm_cpuid2 *make_cpuid(struct hv_vcpu *v, const struct kvm_cpuid2 *host)
+{
+	const unsigned xen_leaves = XEN_CPUID_MAX_NUM_LEAVES + 1;
+	struct kvm_cpuid2 *c;
+
+	c = calloc(1, sizeof(*c) + (host->nent + xen_leaves) * sizeof(c->entries[0]));
+	for (unsigned i = 0; c && i < host->nent + xen_leaves; i++) {
+		struct kvm_cpuid_entry2 e = { .function = XEN_CPUID_FIRST_LEAF + i - host->nent };
+		uint32_t out[4];
+
+		if (i < host->nent)
+			e = host->entries[i];
+		if (i < host->nent && e.function >> 28 == XEN_CPUID_FIRST_LEAF >> 28)
+			continue;
+		hv_cpuid(v, e.function, e.index, out);
+		e.eax = out[0];
+		e.ebx = out[1];
+		e.ecx = out[2];
+		e.edx = out[3];
+		c->entries[c->nent++] = e;
+	}
+	return c;
+}
+
 static int vcpu_create(struct hv_vcpu *v)
 {
 	struct kv_vcpu *kv = calloc(1, sizeof(*kv));
+	struct kvm_cpuid2 *cpuid;
 	int rc;
 
 	if (!kv)
@@ -194,7 +225,9 @@ static int vcpu_create(struct hv_vcpu *v)
 	kv->kd = kv_of(v->domain);
 	for (unsigned i = 0; i < KV_GUEST_GDT_PAGES; i++)
 		kv->gdt[i] = HV_MFN_NONE;
-	rc = kv_cpu_create(&kv->kd->vm, &kv->cpu, v->id);
+	cpuid = make_cpuid(v, kv->kd->vm.cpuid);
+	rc = cpuid ? kv_cpu_create(&kv->kd->vm, &kv->cpu, v->id, cpuid) : -ENOMEM;
+	free(cpuid);
 	if (rc) {
 		free(kv);
 		return rc;

@@ -75,7 +75,9 @@ int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence);
 void kv_vm_destroy(struct kv_vm *vm);
 /* A run of the host's memory becomes guest-physical memory; len 0: none any more. 0 or negative errno. */
 int kv_vm_map(struct kv_vm *vm, unsigned slot, uint64_t gpa, void *host, uint64_t len);
-int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index);
+/* cpuid: what it answers; NULL: as the host's KVM would have it. */
+int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
+                  const struct kvm_cpuid2 *cpuid);
 void kv_cpu_destroy(struct kv_cpu *c);
 /* Code and stack segment; the privilege is that of the selectors. */
 void kv_segments(struct kvm_sregs *s, uint16_t cs, uint16_t ss, bool is_32bit);

@@ -95,7 +95,7 @@ static int make(struct prober *p, enum kv_coherence coherence)
 	rc = kv_vm_map(&p->vm, KV_MEM_SHIM, p->vm.shim_gpa, p->vm.shim, p->vm.shim_size);
 	if (!rc)
 		rc = kv_vm_map(&p->vm, KV_MEM_OWN, MEM_GPA, p->mem, MEM_SIZE);
-	return rc ? rc : kv_cpu_create(&p->vm, &p->cpu, 0);
+	return rc ? rc : kv_cpu_create(&p->vm, &p->cpu, 0, NULL);
 }
 
 static void undo(struct prober *p)

@@ -323,7 +323,8 @@ int kv_cpu_reset_fpu(struct kv_cpu *c)
 	return rc;
 }
 
-int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index)
+int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
+                  const struct kvm_cpuid2 *cpuid)
 {
 	int rc;
 
@@ -339,7 +340,7 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index)
 		goto fail;
 	}
 	rc = -EIO;
-	if (ioctl(c->fd, KVM_SET_CPUID2, vm->cpuid))
+	if (ioctl(c->fd, KVM_SET_CPUID2, cpuid ? cpuid : vm->cpuid))
 		goto fail;
 	rc = set_sregs(c);
 	if (!rc)
