@@ -179,8 +179,25 @@ hot_plug() {
 	expect "$engine, hot plug: what was written is there" back "$(head -n 1 "$work/b.img" | tr -d '\0')"
 }
 
+# The back-end starts anew again and again while patterns are written and read back.
+restarts() {
+	local n=0 pid i
+	truncate -s 64M "$work/a.img"
+	limited 90 "$PARAVANE" run --engine "$engine" --memory 64M --vcpus 2 --timeout 80 --machine "hot$$" --name hot \
+		--disk "$work/a.img" --cmdline "check bytes=67108864" "$GUESTS/blkbench" </dev/null >"$work/raw" 2>"$work/err" &
+	pid=$!
+	children+=("$pid")
+	for i in $(seq 100); do grep -q sectors "$work/raw" && break; sleep 0.05; done
+	while kill -0 "$pid" 2>/dev/null && [ $n -lt 40 ]; do verb block-restart hot xvda && n=$((n + 1)); done
+	wait "$pid"; rc=$?
+	tr -d '\r' <"$work/raw" >"$work/out"
+	verdicts "$engine, restarts"
+	if [ $n -gt 1 ]; then pass "$engine, restarts: there were some"; else fail "$engine, restarts" "only $n"; fi
+}
+
 for engine in $ENGINES; do
 	check_disks
+	restarts
 	hot_plug
 	if ! command -v mke2fs >/dev/null || ! command -v debugfs >/dev/null; then
 		skip "$engine: unix on a disk" "no e2fsprogs"
