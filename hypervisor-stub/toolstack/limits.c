@@ -14,13 +14,16 @@
 #define FOR_THE_MACHINE 20
 #define FOR_A_DOMAIN    4
 #define FOR_A_VCPU      2
+/* File and ring, or socket and timer; bells. */
+#define FOR_A_DISK 4
 
 unsigned limits_descriptors(const struct plan *p)
 {
 	unsigned nr = FOR_THE_MACHINE;
 
 	for (unsigned i = 0; i < p->nr; i++)
-		nr += FOR_A_DOMAIN + FOR_A_VCPU * p->guest[i].max_vcpus;
+		nr += FOR_A_DOMAIN + FOR_A_VCPU * p->guest[i].max_vcpus +
+		      FOR_A_DISK * p->guest[i].disks.nr;
 	return nr;
 }
 

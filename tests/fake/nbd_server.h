@@ -44,7 +44,7 @@ enum nbd_lie {
 
 struct nbd_server {
 	char path[64];
-	uint64_t size;
+	_Atomic uint64_t size;
 	uint16_t flags; /* of the export */
 	bool no_go, no_structured;
 	_Atomic enum nbd_lie lie;
