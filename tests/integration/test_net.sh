@@ -4,6 +4,59 @@
 # ping, datagrams and streams both ways; a socket of the host; wrong words.
 . "$(dirname "$0")/../lib.sh"
 
+# ---- inside a user and network namespace of our own: it is called again for this ----
+
+# inside WHAT ENGINE FOLDER: prints plain lines; the caller judges.
+inside() {
+	local what=$1 engine=$2 dir=$3 pid i
+	ip link set lo up
+	case $what in
+	tap)
+		ip tuntap add dev t0 mode tap && ip addr add 10.0.0.1/24 dev t0 && ip link set t0 up || exit 9
+		limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --vif tap:t0 \
+			--cmdline "ping ip=10.0.0.2/24 to=10.0.0.1" "$GUESTS/netbench" </dev/null
+		limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --vif tap:t0 \
+			--cmdline "serve ip=10.0.0.2/24 s=40" "$GUESTS/netbench" </dev/null >"$dir/serve" 2>&1 &
+		;;
+	passt)
+		# passt wants a way out; where it leads does not matter.
+		ip link add way type bridge 2>/dev/null || ip link add way type dummy || exit 9
+		ip addr add 10.1.0.5/24 dev way && ip link set way up && ip route add default via 10.1.0.1 dev way || exit 9
+		limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --vif passt,forward=8080:80 \
+			--cmdline "serve s=40" "$GUESTS/netbench" </dev/null >"$dir/serve" 2>&1 &
+		;;
+	esac
+	pid=$!
+	for ((i = 0; i < 300; i++)); do
+		grep -aq 'net serves' "$dir/serve" && break
+		sleep 0.1
+	done
+	case $what in
+	tap)
+		echo "read $(limited 30 head -c 20000000 </dev/tcp/10.0.0.2/19 | wc -c)"
+		head -c 20000000 /dev/zero >/dev/tcp/10.0.0.2/9 && echo written
+		exec 4<>/dev/udp/10.0.0.2/7 && printf stop >&4
+		wait "$pid"
+		return
+		;;
+	passt)
+		exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && limited 20 cat <&3
+		;;
+	esac
+	kill -TERM "$pid" && wait "$pid"
+}
+if [ "${1-}" = inside ]; then
+	finished=1
+	inside "$2" "$3" "$4"
+	exit
+fi
+
+# in_namespace WHAT: the lines of inside in $work/out; false: there can be no such namespace here
+in_namespace() {
+	limited 150 unshare -Urn "$BASH" "$0" inside "$1" "$engine" "$work" >"$work/out" 2>"$work/err"
+	[ $? != 9 ]
+}
+
 # config NAME COMMANDLINE VIF
 config() {
 	cat >"$work/$1.cfg" <<-X
@@ -63,9 +116,35 @@ check_capture() {
 	expect "a capture is a pcapng file" 0a0d0d0a "$(od -An -tx1 -N4 "$work/capture.pcapng" | tr -d ' \n')"
 }
 
+check_host() {
+	if ! unshare -Urn true 2>/dev/null || ! command -v ip >/dev/null; then
+		skip "$engine: TAP, passt" "no user namespaces here, or no iproute2"
+		return
+	fi
+	if [ ! -w /dev/net/tun ]; then
+		skip "$engine: TAP" "/dev/net/tun is not there for us"
+	elif ! in_namespace tap; then
+		skip "$engine: TAP" "no TAP device can be made in a namespace here"
+	else
+		contains "$engine, TAP: the host answers a ping" "$work/out" 'PASS ping'
+		contains "$engine, TAP: a stream from the guest comes whole" "$work/out" '^read 20000000$'
+		contains "$engine, TAP: a stream to the guest goes" "$work/out" '^written$'
+		contains "$engine, TAP: no checksum is wrong" "$work/serve" 'net figures: .* 0 bad sums'
+	fi
+	if ! command -v passt >/dev/null; then
+		skip "$engine: passt" "it is not installed"
+	elif ! in_namespace passt; then
+		skip "$engine: passt" "no way out can be made in a namespace here"
+	else
+		contains "$engine, passt: a page of the guest's by HTTP" "$work/out" 'Served by a guest'
+		contains "$engine, passt: an address by DHCP" "$work/serve" 'net eth0: 10.1.0.5'
+	fi
+}
+
 check_words
 for engine in $ENGINES; do
 	check_lan
 	check_capture
+	check_host
 done
 finish
