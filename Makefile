@@ -245,12 +245,18 @@ fuzz:
 SAN_LEFT_OUT := engine_process
 check-san:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SANITIZE=address,undefined CFLAGS="-O1 -g" san-run
-.PHONY: san-run
-san-run: $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS)) $(FUZZ_BINS) hostile-bins $(O)/paravane guests
-	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 tests/check.sh -t 200 san-unit \
-	    $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS))
-	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 HOSTILE_SECONDS=9 \
-	    tests/check.sh -t 240 san-hostile tests/integration/test_hostile.sh
+SAN_ENV    := ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
+SAN_BINS   := $(filter-out $(addprefix $(O)/tests/unit/,$(SAN_LEFT_OUT)),$(UNIT_BINS))
+# Every other one, so that make -j2 runs two at a time.
+SAN_EVEN   := $(shell printf '%s\n' $(SAN_BINS) | sed -n '0~2p')
+SAN_ODD    := $(filter-out $(SAN_EVEN),$(SAN_BINS))
+.PHONY: san-run san-odd san-even
+san-odd: $(SAN_BINS)
+	$(Q)$(SAN_ENV) tests/check.sh -t 200 san-unit-odd $(SAN_ODD)
+san-even: $(SAN_BINS)
+	$(Q)$(SAN_ENV) tests/check.sh -t 200 san-unit-even $(SAN_EVEN)
+san-run: san-odd san-even $(FUZZ_BINS) hostile-bins $(O)/paravane guests
+	$(Q)$(SAN_ENV) HOSTILE_SECONDS=9 tests/check.sh -t 240 san-hostile tests/integration/test_hostile.sh
 	$(Q)ASAN_OPTIONS=abort_on_error=1 tests/fuzz/run.sh replay 1 $(FUZZ_BINS)
 
 $(O)/tests/contain: tests/container/contain.c
