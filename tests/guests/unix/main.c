@@ -6,14 +6,13 @@
  *   proc.c sched.c switch.S                  processes, and who runs where
  *   vm.c page.c exec.c                       memory, and programs in it
  *   file.c pipe.c tty.c ramfs.c cpio.c       files
+ *   disk.c bcache.c ext2*.c                  disks, and a file system on one
  *
  * The kernel knows nothing of hypercalls: pvops/ does. A program has an address space of its own
  * whose user's root does not contain the kernel.
  *
- *   disk.c bcache.c ext2*.c                  disks, and a file system on one
- *
- * Command line: [root=/dev/DISK] [roots=two|one] [run=PROGRAM ARGUMENTS...]. With run= that is done and the machine is
- * switched off; else there is a shell. roots=: see vm_roots.
+ * Command line: [root=/dev/DISK] [roots=two|one] [run=PROGRAM ARGUMENTS...]. With run= that is done
+ * and the machine is switched off; else there is a shell. roots=: see vm_roots.
  */
 #include "frontends/blkdev.h"
 #include "pvops/aspace.h"
