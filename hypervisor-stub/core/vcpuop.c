@@ -123,6 +123,7 @@ static int set_tables(struct hv_vcpu *v, const struct vcpu_guest_context *c)
 
 int hv_vcpu_set_context(struct hv_vcpu *v, const struct vcpu_guest_context *c)
 {
+	const struct hv_engine *engine = v->domain->machine->engine;
 	int rc;
 
 	if (v->is_initialised)
@@ -134,7 +135,10 @@ int hv_vcpu_set_context(struct hv_vcpu *v, const struct vcpu_guest_context *c)
 		return rc;
 	set_registers(v, c);
 	set_handlers(v, c);
-	v->domain->machine->engine->vcpu_reset_fpu(v);
+	if (c->flags & VGCF_I387_VALID)
+		engine->vcpu_set_fpu(v, (const uint8_t *)c->fpu_ctxt.x);
+	else
+		engine->vcpu_reset_fpu(v);
 	if (v->id == 0)
 		v->domain->vm_assist = c->vm_assist;
 	v->is_initialised = true;

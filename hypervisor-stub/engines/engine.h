@@ -94,6 +94,11 @@ struct hv_engine {
 	/* The floating-point state (XSAVE layout) becomes the initial one (FCW 0x37f, MXCSR
 	 * 0x1f80). */
 	void (*vcpu_reset_fpu)(struct hv_vcpu *v);
+	/*
+	 * The floating-point state becomes what fxsave wrote to image; of an image that fxrstor would
+	 * refuse, the initial one. v does not run.
+	 */
+	void (*vcpu_set_fpu)(struct hv_vcpu *v, const uint8_t image[512]);
 
 	/*
 	 * v missed at run->miss and the guest's tables allow it. The engine maps that page, and as

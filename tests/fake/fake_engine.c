@@ -245,6 +245,12 @@ static uint64_t local_hypercalls(const struct hv_vcpu *v, unsigned nr)
 	return 0;
 }
 
+static void vcpu_set_fpu(struct hv_vcpu *v, const uint8_t image[512])
+{
+	(void)v;
+	(void)image;
+}
+
 const struct hv_engine fake_engine = {
 	.name = "fake",
 	.probe = yes,
@@ -258,6 +264,7 @@ const struct hv_engine fake_engine = {
 	.vcpu_run = vcpu_run,
 	.vcpu_kick = vcpu_nothing,
 	.vcpu_reset_fpu = vcpu_nothing,
+	.vcpu_set_fpu = vcpu_set_fpu,
 	.fill = fill,
 	.entry_changed = entry_changed,
 	.sync = sync_vcpus,

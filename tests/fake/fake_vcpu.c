@@ -150,7 +150,18 @@ static void vcpu_kick(struct hv_vcpu *v)
 
 static void vcpu_reset_fpu(struct hv_vcpu *v)
 {
-	(void)v;
+	struct fake_guest *g = guest_of(v->domain);
+
+	if (g)
+		memset(g->fpu[v->id], 0, sizeof(g->fpu[v->id]));
+}
+
+static void vcpu_set_fpu(struct hv_vcpu *v, const uint8_t image[512])
+{
+	struct fake_guest *g = guest_of(v->domain);
+
+	if (g)
+		memcpy(g->fpu[v->id], image, sizeof(g->fpu[v->id]));
 }
 
 static int fill(struct hv_vcpu *v, const struct hv_run_map *run)
@@ -207,6 +218,7 @@ const struct hv_engine fake_vcpu_engine = {
 	.vcpu_run = vcpu_run,
 	.vcpu_kick = vcpu_kick,
 	.vcpu_reset_fpu = vcpu_reset_fpu,
+	.vcpu_set_fpu = vcpu_set_fpu,
 	.fill = fill,
 	.entry_changed = entry_changed,
 	.sync = sync_vcpus,

@@ -34,6 +34,7 @@ struct fake_guest {
 	fake_script_fn *script[HV_MAX_VCPUS]; /* NULL: idle until stopped */
 	void *arg[HV_MAX_VCPUS];
 	atomic_uint kicks[HV_MAX_VCPUS];
+	uint8_t fpu[HV_MAX_VCPUS][512]; /* vcpu_set_fpu(); zero after vcpu_reset_fpu() */
 	atomic_uint runs[HV_MAX_VCPUS];
 	/* The end, as on_end saw it. */
 	atomic_int ended; /* times on_end was called */

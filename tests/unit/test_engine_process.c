@@ -461,7 +461,7 @@ static const double numbers[4] = { 1.5, -2.25, 1e300, 3.0 };
 
 static void start_fpu(void)
 {
-	const uint32_t mxcsr = 0x3f80;
+	const uint32_t mxcsr = 0x3fc0; /* with DAZ, which not every mask has */
 
 	memcpy(world_at(w, v->root_kernel, WORLD_DATA), numbers, sizeof(numbers));
 	memcpy(world_at(w, v->root_kernel, WORLD_DATA + 32), &mxcsr, sizeof(mxcsr));
@@ -478,7 +478,7 @@ static void check_fpu(void)
 	ck_assert_uint_eq(e.vector, 13);
 	memcpy(&mxcsr, found + 32, sizeof(mxcsr));
 	ck_assert_mem_eq(found, numbers, sizeof(numbers));
-	ck_assert_uint_eq(mxcsr & ~0x3fu, 0x3f80);
+	ck_assert_uint_eq(mxcsr & ~0x3fu, 0x3fc0);
 	ck_assert_mem_eq(found + 40, numbers, sizeof(double));
 	memset(found, 0, 64);
 	v->regs.rip++;
@@ -540,6 +540,27 @@ START_TEST(the_floating_point_state_can_be_reset)
 	memcpy(&mxcsr, found + 32, sizeof(mxcsr));
 	ck_assert_mem_eq(found, zeros, 32);
 	ck_assert_uint_eq(mxcsr, 0x1f80);
+}
+END_TEST
+
+/* As fxsave would have written it; or with a bit that there is not. */
+START_TEST(the_floating_point_state_can_be_given)
+{
+	uint8_t *found = world_at(w, v->root_kernel, WORLD_DATA + 0x100);
+	uint8_t image[512] = { 0x7f, 0x03 };
+	uint32_t mxcsr = _i ? 0x80001f80 : 0x5f80;
+
+	start_fpu();
+	memcpy(image + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
+	memset(image + 160, 0x11, 16);       /* xmm0 */
+	memset(image + 160 + 240, 0x22, 16); /* xmm15 */
+	hv_engine_process.vcpu_set_fpu(v, image);
+	memset(found, 0xff, 64);
+	run_to(HV_EXIT_EXCEPTION);
+	memcpy(&mxcsr, found + 32, sizeof(mxcsr));
+	ck_assert_uint_eq(mxcsr, _i ? 0x1f80 : 0x5f80);
+	ck_assert_uint_eq(found[0], _i ? 0 : 0x11);
+	ck_assert_uint_eq(found[31], _i ? 0 : 0x22);
 }
 END_TEST
 
@@ -1268,6 +1289,7 @@ Suite *engine_process_suite(void)
 	tcase_add_test(tc, the_floating_point_state_survives_exits);
 	tcase_add_test(tc, the_floating_point_state_goes_along_to_another_root);
 	tcase_add_test(tc, the_floating_point_state_can_be_reset);
+	tcase_add_loop_test(tc, the_floating_point_state_can_be_given, 0, 2);
 	tcase_add_test(tc, segment_bases_belong_to_the_vcpu);
 	tcase_add_loop_test(tc, a_removal_shows_after_the_next_flush, 0, ARRAY_LEN(removals));
 	tcase_add_test(tc, a_removal_shows_after_retire_and_after_a_change_of_root);

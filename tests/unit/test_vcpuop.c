@@ -118,6 +118,21 @@ START_TEST(a_context_becomes_the_vcpus_state)
 }
 END_TEST
 
+START_TEST(the_floating_point_state_of_a_context_counts_when_it_says_so)
+{
+	static const uint8_t zeros[512];
+	struct vcpu_guest_context c = good_context();
+
+	memset(&c.fpu_ctxt, 0x5a, sizeof(c.fpu_ctxt));
+	if (_i)
+		c.flags |= VGCF_I387_VALID;
+	memset(g.fpu[1], 1, sizeof(g.fpu[1]));
+	put_context(&c);
+	ck_assert_int_eq(op(VCPUOP_initialise, 1, CTX), 0);
+	ck_assert_mem_eq(g.fpu[1], _i ? (const void *)&c.fpu_ctxt : zeros, 512);
+}
+END_TEST
+
 START_TEST(flags_of_a_context_count)
 {
 	struct vcpu_guest_context c = good_context();
@@ -472,6 +487,7 @@ Suite *vcpuop_suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_context_becomes_the_vcpus_state);
+	tcase_add_loop_test(tc, the_floating_point_state_of_a_context_counts_when_it_says_so, 0, 2);
 	tcase_add_test(tc, flags_of_a_context_count);
 	tcase_add_test(tc, a_vcpu_comes_up_goes_down_and_comes_up_again);
 	tcase_add_test(tc, the_last_vcpu_going_down_is_a_poweroff);

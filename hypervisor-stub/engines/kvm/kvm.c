@@ -253,6 +253,16 @@ static void vcpu_reset_fpu(struct hv_vcpu *v)
 {
 	struct kv_vcpu *kv = v->engine_priv;
 
+	kv->has_fpu_image = false;
+	atomic_store(&kv->reset_fpu, true);
+}
+
+static void vcpu_set_fpu(struct hv_vcpu *v, const uint8_t image[512])
+{
+	struct kv_vcpu *kv = v->engine_priv;
+
+	memcpy(kv->fpu_image, image, sizeof(kv->fpu_image));
+	kv->has_fpu_image = true;
 	atomic_store(&kv->reset_fpu, true);
 }
 
@@ -287,6 +297,7 @@ const struct hv_engine hv_engine_kvm = {
 	.vcpu_run = kv_vcpu_run,
 	.vcpu_kick = kv_vcpu_kick,
 	.vcpu_reset_fpu = vcpu_reset_fpu,
+	.vcpu_set_fpu = vcpu_set_fpu,
 	.fill = kv_fill,
 	.entry_changed = kv_entry_changed,
 	.table_gone = kv_table_gone,

@@ -82,7 +82,8 @@ void kv_cpu_destroy(struct kv_cpu *c);
 /* Code and stack segment; the privilege is that of the selectors. */
 void kv_segments(struct kvm_sregs *s, uint16_t cs, uint16_t ss, bool is_32bit);
 /* Floating point becomes the initial state. */
-int kv_cpu_reset_fpu(struct kv_cpu *c);
+int kv_cpu_reset_fpu(struct kv_cpu *c,
+                     const uint8_t *image); /* as fxsave writes it; NULL: initial */
 /* Runs in the shim's ring from `stub`, on the touch list, until its OUT. 0 or a negative errno. */
 int kv_cpu_touch(struct kv_cpu *c, const uint64_t *va, unsigned nr, bool whole_table);
 /* The processor's width of physical addresses, bits. */
@@ -173,7 +174,9 @@ struct kv_vcpu {
 	atomic_bool inside;       /* between the last look around and the end of KVM_RUN */
 	_Atomic uint64_t flushed; /* KV_BY_FLUSH: the changes that it has entered the guest after */
 	bool flush;               /* own thread: empty its cache in any case */
-	atomic_bool reset_fpu;
+	atomic_bool reset_fpu;    /* to the image, or the initial state; both change before this */
+	bool has_fpu_image;
+	uint8_t fpu_image[512];
 	mfn_t gdt[KV_GUEST_GDT_PAGES];
 	uint64_t last_fault, last_rip; /* of a miss that the tables allowed */
 	unsigned misses;

@@ -442,7 +442,7 @@ int kv_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 			return rc;
 	}
 	if (atomic_exchange(&kv->reset_fpu, false)) {
-		rc = kv_cpu_reset_fpu(&kv->cpu);
+		rc = kv_cpu_reset_fpu(&kv->cpu, kv->has_fpu_image ? kv->fpu_image : NULL);
 		if (rc)
 			return rc;
 	}

@@ -305,7 +305,7 @@ static void set_tsc(struct kv_cpu *c)
 	(void)ioctl(c->fd, KVM_SET_MSRS, &m);
 }
 
-int kv_cpu_reset_fpu(struct kv_cpu *c)
+int kv_cpu_reset_fpu(struct kv_cpu *c, const uint8_t *image)
 {
 	struct kvm_xsave *x = calloc(1, sizeof(*x));
 	uint16_t control = 0x37f;
@@ -319,6 +319,11 @@ int kv_cpu_reset_fpu(struct kv_cpu *c)
 	memcpy((uint8_t *)x->region + 24, &mxcsr, sizeof(mxcsr));
 	memcpy((uint8_t *)x->region + 512, &parts, sizeof(parts));
 	rc = ioctl(c->fd, KVM_SET_XSAVE, x) ? -errno : 0;
+	if (!rc && image) {
+		memcpy(x->region, image, 512);
+		/* KVM refuses what fxrstor would: then it stays the initial one. */
+		(void)ioctl(c->fd, KVM_SET_XSAVE, x);
+	}
 	free(x);
 	return rc;
 }
@@ -349,7 +354,7 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
 		goto fail;
 	set_xcr0(c);
 	set_tsc(c);
-	rc = kv_cpu_reset_fpu(c);
+	rc = kv_cpu_reset_fpu(c, NULL);
 	if (rc)
 		goto fail;
 	c->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;

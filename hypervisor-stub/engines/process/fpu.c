@@ -13,7 +13,24 @@
 
 #define XSAVE_FEATURE 512
 #define XSAVE_HEADER  64
-#define MXCSR_MASK    0xffbfu
+#define MXCSR_MASK    28 /* where fxsave says which bits of MXCSR there are; 0: all but DAZ */
+#define XSAVE_LEGACY  3u /* features: x87 and SSE */
+
+static uint32_t mxcsr_mask(void)
+{
+	static _Atomic uint32_t known;
+	uint32_t mask = atomic_load(&known);
+
+	if (!mask) {
+		uint8_t area[512] __attribute__((aligned(16))) = { 0 };
+
+		__builtin_ia32_fxsave64(area);
+		memcpy(&mask, area + MXCSR_MASK, sizeof(mask));
+		mask = mask ? mask : 0xffbf;
+		atomic_store(&known, mask);
+	}
+	return mask;
+}
 
 static void copy_in(struct pe_vcpu *pv, const uint8_t *from, size_t room)
 {
@@ -28,7 +45,7 @@ static void copy_in(struct pe_vcpu *pv, const uint8_t *from, size_t room)
 	memset(to + XSAVE_FEATURE, 0, XSAVE_HEADER);
 	memcpy(to + XSAVE_FEATURE, &features, sizeof(features));
 	memcpy(&mxcsr, to + XSAVE_MXCSR, sizeof(mxcsr));
-	mxcsr &= MXCSR_MASK;
+	mxcsr &= mxcsr_mask();
 	memcpy(to + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
 	pv->fp = PE_FP_COPY;
 	pv->fp_proc = NULL;
@@ -70,6 +87,22 @@ void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate)
 void pe_fpu_is_in_out(struct pe_vcpu *pv, struct pe_proc *p)
 {
 	copy_in(pv, p->state + OUT_XSAVE, PE_XSAVE_MAX);
+}
+
+void pe_fpu_set(struct pe_vcpu *pv, const uint8_t image[512])
+{
+	uint8_t area[XSAVE_FEATURE + XSAVE_HEADER] = { 0 };
+	const uint64_t features = XSAVE_LEGACY;
+	uint32_t mxcsr;
+
+	pv->fp = PE_FP_INIT;
+	pv->fp_proc = NULL;
+	memcpy(&mxcsr, image + XSAVE_MXCSR, sizeof(mxcsr));
+	if (mxcsr & ~mxcsr_mask())
+		return;
+	memcpy(area, image, XSAVE_FEATURE);
+	memcpy(area + XSAVE_FEATURE, &features, sizeof(features));
+	copy_in(pv, area, sizeof(area));
 }
 
 void pe_fpu_collect(struct pe_vcpu *pv)

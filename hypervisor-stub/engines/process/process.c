@@ -154,6 +154,11 @@ static void vcpu_reset_fpu(struct hv_vcpu *v)
 	pv->fp_proc = NULL;
 }
 
+static void vcpu_set_fpu(struct hv_vcpu *v, const uint8_t image[512])
+{
+	pe_fpu_set(v->engine_priv, image);
+}
+
 static void root_gone(struct hv_domain *d, mfn_t root)
 {
 	pe_cache_drop_root(pe_of(d), root);
@@ -189,6 +194,7 @@ const struct hv_engine hv_engine_process = {
 	.vcpu_run = pe_vcpu_run,
 	.vcpu_kick = pe_vcpu_kick,
 	.vcpu_reset_fpu = vcpu_reset_fpu,
+	.vcpu_set_fpu = vcpu_set_fpu,
 	.fill = pe_fill,
 	.entry_changed = pe_entry_changed,
 	.sync = pe_sync,

@@ -370,6 +370,7 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 void pe_go(struct pe_proc *p);
 
 /* fpu.c */
+void pe_fpu_set(struct pe_vcpu *pv, const uint8_t image[512]); /* as fxsave writes it */
 /* Brings the state out of the process that holds it, which may have to save it first. */
 void pe_fpu_collect(struct pe_vcpu *pv);
 /* What p must load before v runs in it; returns PE_DO_FP or 0. */
