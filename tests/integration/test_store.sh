@@ -111,7 +111,8 @@ expect "detach: one is left" 2 "$(wc -l <"$work/vout")"
 verb xenstore -m "$m" ls /local/domain/1/device/vbd
 contains "detach: one is left in the store" "$work/vout" '^51712'
 expect "detach: no other" 0 "$(grep -c 51728 "$work/vout")"
-(cd "$work" && truncate -s 4M near.img && limited 20 "$(realpath --relative-to="$work" "$PARAVANE")" block-attach -m "$m" w near.img >"$work/vout" 2>"$work/verr")
+command=$(realpath "$PARAVANE")
+(cd "$work" && truncate -s 4M near.img && limited 20 "$command" block-attach -m "$m" w near.img >"$work/vout" 2>"$work/verr")
 expect "attach by a relative path" xvdb "$(cat "$work/vout")"
 verb block-resize -m "$m" w xvda 16M
 expect "resize: status" 0 "$rc"
