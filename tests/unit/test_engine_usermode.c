@@ -635,6 +635,22 @@ START_TEST(a_kick_on_its_way_is_seen)
 }
 END_TEST
 
+/* Who is ready and has no core is not to blame for what he does not do. */
+START_TEST(who_wants_a_core_is_known)
+{
+	struct pe_vcpu *pv = v->engine_priv;
+
+	enter_user(PUT(user_calls));
+	v->regs.rbx = 5;
+	run_to_ud2();
+	usleep(20000);
+	ck_assert(pe_wants_a_core(getpid()));
+	ck_assert(!pe_wants_a_core(pv->current->pid)); /* it waits for us */
+	ck_assert(!pe_wants_a_core(pv->current->mapper_tid));
+	ck_assert(!pe_wants_a_core(0));
+}
+END_TEST
+
 static atomic_bool pests_end;
 
 /* Kicks every user's process that does not run. */
@@ -737,6 +753,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);
 	tcase_add_test(tc, nobody_sleeps_with_an_end_in_sight);
 	tcase_add_test(tc, a_kick_on_its_way_is_seen);
+	tcase_add_test(tc, who_wants_a_core_is_known);
 	tcase_add_test(tc, what_the_kernel_gives_one_program_no_other_takes);
 	tcase_add_test(tc, the_death_of_a_users_process_is_told_as_such);
 	suite_add_tcase(s, tc);

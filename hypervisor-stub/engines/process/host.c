@@ -72,6 +72,23 @@ bool pe_kick_is_pending(pid_t pid)
 	return pending;
 }
 
+bool pe_wants_a_core(pid_t tid)
+{
+	char text[64], stat[256] = "";
+	const char *state;
+	FILE *f;
+
+	snprintf(text, sizeof(text), "/proc/%d/stat", (int)tid);
+	f = fopen(text, "re");
+	if (!f)
+		return false;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = '\0';
+	fclose(f);
+	state = strrchr(stat, ')'); /* behind its name */
+	return state && state[1] == ' ' && state[2] == 'R';
+}
+
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out)
 {
 	unsigned long long run, wait, runs;

@@ -88,19 +88,36 @@ static uint32_t outstanding(struct pe_proc *p)
 	return p->tail - pe_load(p->state, STATE_DONE);
 }
 
+/*
+ * Whether a mapper that has not carried out its orders for long is to blame. On a crowded host it may
+ * have been ready for as long and not had a core. Its code obeys orders or sleeps and nothing else, so
+ * one that is ready will get there.
+ */
+static bool is_to_blame(struct pe_proc *p)
+{
+	return !pe_wants_a_core(p->mapper_tid);
+}
+
+/* Whether a limit, which begins now when it is 0, is over; then it begins anew. */
+static bool is_over(uint64_t *limit)
+{
+	uint64_t now = pe_now();
+	bool over = *limit && now >= *limit;
+
+	if (!*limit || over)
+		*limit = now + ORDER_LIMIT_NS;
+	return over;
+}
+
 /* Waits until the ring has room for one more. */
 static void wait_for_room(struct pe_proc *p)
 {
-	uint64_t end = 0;
+	uint64_t limit = 0;
 
 	while (outstanding(p) >= PE_NR_ORDERS) {
-		uint64_t now = pe_now();
-
 		pe_order_publish(p, 0);
-		if (!end)
-			end = now + ORDER_LIMIT_NS;
 		/* More done than there are is a lie that needs no waiting. */
-		if (now >= end || outstanding(p) > PE_NR_ORDERS)
+		if (outstanding(p) > PE_NR_ORDERS || (is_over(&limit) && is_to_blame(p)))
 			kill_silent(p);
 		if (p->dead || pe_has_ended(p->pid)) {
 			p->dead = true;
@@ -247,7 +264,7 @@ static void take_confirmation(struct pe_domain *pd, uint64_t id)
 
 void pe_order_wait_confirmed(struct pe_domain *pd)
 {
-	uint64_t end = 0;
+	uint64_t limit = 0;
 	uint64_t ids[64];
 
 	while (any_pending(pd, false)) {
@@ -262,12 +279,10 @@ void pe_order_wait_confirmed(struct pe_domain *pd)
 		}
 		if (!any_pending(pd, true))
 			break;
-		if (!end)
-			end = pe_now() + ORDER_LIMIT_NS;
-		if (pe_now() < end)
+		if (!is_over(&limit))
 			continue;
 		for (struct pe_proc *p = pd->procs; p; p = p->next) {
-			if (p->ack_pending)
+			if (p->ack_pending && is_to_blame(p))
 				kill_silent(p);
 		}
 	}

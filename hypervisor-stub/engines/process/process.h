@@ -251,6 +251,8 @@ bool pe_futex_move(_Atomic uint32_t *from, _Atomic uint32_t *to);
 bool pe_has_ended(pid_t pid);
 /* Whether a kick has been sent to it that has not arrived; true where the host does not tell. */
 bool pe_kick_is_pending(pid_t pid);
+/* Whether a thread is ready to run, or runs; false where the host does not tell. */
+bool pe_wants_a_core(pid_t tid);
 /* What the scheduler says of a thread: time on a core, time waiting for one, and how often it ran. */
 struct pe_schedstat {
 	uint64_t run_ns, wait_ns, runs;
