@@ -131,10 +131,13 @@ void hv_exit_handle(struct hv_vcpu *v, const struct hv_exit *exit)
 	case HV_EXIT_HYPERCALL:
 	case HV_EXIT_SYSCALL:
 		forget_selectors(v);
-		if (v->in_kernel)
-			hv_hypercall_dispatch(v);
-		else
+		if (!v->in_kernel) {
 			hv_traps_guest_syscall(v);
+			return;
+		}
+		hv_hypercall_dispatch(v);
+		if (v->missed.is_set)
+			hv_mmu_fill_missed(v);
 		return;
 	case HV_EXIT_EXCEPTION:
 		exception(v, exit);

@@ -122,6 +122,12 @@ struct hv_vcpu {
 	bool in_kernel;    /* guest kernel mode (runs under root_kernel), else user mode */
 	mfn_t root_kernel; /* holds a type and a reference count while set */
 	mfn_t root_user;   /* HV_MFN_NONE when none was given */
+	struct hv_missed {
+		bool is_set;
+		mfn_t root; /* the user root, under which */
+		uint64_t va;
+		uint32_t error_code;
+	} missed;          /* a program's fault that its kernel has not mapped a page for yet */
 	atomic_bool is_up; /* changes under domain->lock */
 	bool is_initialised;
 

@@ -44,6 +44,8 @@ enum hv_fault_answer {
  * Sets accessed and dirty bits of what it fills. Takes the domain's lock itself.
  */
 enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *error_code);
+/* After a hypercall, with v->missed set: fills what the program missed, if the tables have it now. */
+void hv_mmu_fill_missed(struct hv_vcpu *v);
 /*
  * Emulated write to a page-table entry at linear address va (size 1, 2, 4 or 8 bytes; cmpxchg when
  * expected is not NULL: *done says whether it matched, *expected gets what was there).

@@ -229,11 +229,11 @@ static void run_describe(struct hv_domain *d, const struct hv_walk *w, bool writ
 	}
 }
 
-static int fill(struct hv_vcpu *v, struct hv_walk *w, uint64_t va, bool write)
+static int fill(struct hv_vcpu *v, mfn_t root, struct hv_walk *w, uint64_t va, bool write)
 {
 	struct hv_domain *d = v->domain;
 	uint64_t pos = va >> HV_PAGE_SHIFT & ((uint64_t)HV_PTES * HV_PTES - 1), before, after;
-	struct hv_run_map map = { .root = hv_vcpu_root(v), .executable = w->executable };
+	struct hv_run_map map = { .root = root, .executable = w->executable };
 	struct run r;
 
 	hv_walk_mark(d, w, write);
@@ -298,7 +298,7 @@ static enum hv_fault_answer classify(struct hv_vcpu *v, uint64_t va, uint32_t *e
 	}
 	hv_walk(v->domain, hv_vcpu_root(v), va, &w);
 	if (allows(&w, ec)) {
-		*rc = fill(v, &w, va, ec & PFEC_W);
+		*rc = fill(v, hv_vcpu_root(v), &w, va, ec & PFEC_W);
 		if (*rc != -EFAULT)
 			return HV_FAULT_RESUME;
 		/* The host has no such address for guests: as if the entry were not present. */
@@ -317,6 +317,11 @@ enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *err
 
 	hv_domain_lock(v->domain);
 	answer = classify(v, cr2, error_code, &rc);
+	if (!v->in_kernel)
+		v->missed = (struct hv_missed){ .is_set = answer == HV_FAULT_GUEST,
+			                        .root = v->root_user,
+			                        .va = cr2,
+			                        .error_code = *error_code };
 	hv_domain_unlock(v->domain);
 	if (answer == HV_FAULT_RESUME && rc)
 		hv_domain_crash(v->domain, v, "guest address %#lx cannot be mapped: %s",
@@ -324,4 +329,27 @@ enum hv_fault_answer hv_mmu_fault(struct hv_vcpu *v, uint64_t cr2, uint32_t *err
 		                rc == -ENOMEM ? "the host is out of memory"
 		                              : "the engine refused the frame");
 	return answer;
+}
+
+/*
+ * A program's fault went to its kernel, which maps the page and returns to the instruction. Filling the
+ * page as soon as the tables have it spares the second fault. Accessed and dirty are set a little
+ * before that instruction sets them; nobody else can tell, unless the kernel does not return to it.
+ */
+void hv_mmu_fill_missed(struct hv_vcpu *v)
+{
+	struct hv_walk w;
+
+	hv_domain_lock(v->domain);
+	if (!hv_mfn_same(v->root_user, v->missed.root)) {
+		v->missed.is_set = false;
+	} else {
+		hv_walk(v->domain, v->missed.root, v->missed.va, &w);
+		if (allows(&w, v->missed.error_code)) {
+			v->missed.is_set = false;
+			/* If it fails, the fault that comes after all will tell. */
+			fill(v, v->missed.root, &w, v->missed.va, v->missed.error_code & PFEC_W);
+		}
+	}
+	hv_domain_unlock(v->domain);
 }

@@ -101,8 +101,9 @@ struct hv_engine {
 	void (*vcpu_set_fpu)(struct hv_vcpu *v, const uint8_t image[512]);
 
 	/*
-	 * v missed at run->miss and the guest's tables allow it. The engine maps that page, and as
-	 * much of the run as it likes. Returns 0; -EFAULT when this host lets nobody map that page:
+	 * v missed at run->miss, or will, and the guest's tables allow it. The engine maps that page,
+	 * and as much of the run as it likes; under a root that v does not run under, or if it would
+	 * have to wait, it may leave it to a later miss. Returns 0; -EFAULT when this host lets nobody map that page:
 	 * the guest gets a page fault; another negative errno when memory ran out.
 	 */
 	int (*fill)(struct hv_vcpu *v, const struct hv_run_map *run);

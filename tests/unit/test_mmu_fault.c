@@ -85,6 +85,51 @@ START_TEST(the_tables_on_the_way_are_marked_accessed)
 }
 END_TEST
 
+/* A program's fault that its kernel answers by mapping the page: no second fault is needed. */
+START_TEST(what_a_program_missed_is_filled_when_its_kernel_has_mapped_it)
+{
+	unsigned fills;
+
+	v->root_user = v->root_kernel;
+	ck_assert_int_eq(world_protect(v, P0, 0), 0);
+	v->in_kernel = false;
+	ck_assert_int_eq(world_touch(v, world_va(P0) + 8, PFEC_W), HV_FAULT_GUEST);
+	v->in_kernel = true;
+	ck_assert(v->missed.is_set);
+	fills = e->fills;
+	hv_mmu_fill_missed(v); /* after a call that was about something else */
+	ck_assert_int_eq(world_protect(v, P0, RO), 0);
+	hv_mmu_fill_missed(v); /* not what the program wants */
+	ck_assert_uint_eq(e->fills, fills);
+	ck_assert(v->missed.is_set);
+	ck_assert_int_eq(world_protect(v, P0, WORLD_L1), 0);
+	hv_mmu_fill_missed(v);
+	ck_assert_uint_eq(e->fills, fills + 1);
+	ck_assert_uint_eq(e->last_run.miss, world_va(P0));
+	ck_assert(e->last_run.writable);
+	ck_assert_uint_eq(entry(P0) & (PTE_A | PTE_D), PTE_A | PTE_D);
+	ck_assert(!v->missed.is_set);
+	v->root_user = HV_MFN_NONE;
+}
+END_TEST
+
+START_TEST(what_another_program_missed_is_forgotten)
+{
+	unsigned fills = e->fills;
+
+	v->root_user = v->root_kernel;
+	ck_assert_int_eq(world_protect(v, P0, 0), 0);
+	v->in_kernel = false;
+	ck_assert_int_eq(world_touch(v, world_va(P0), 0), HV_FAULT_GUEST);
+	v->in_kernel = true;
+	v->root_user = HV_MFN_NONE;
+	ck_assert_int_eq(world_protect(v, P0, WORLD_L1), 0);
+	hv_mmu_fill_missed(v);
+	ck_assert(!v->missed.is_set);
+	ck_assert_uint_eq(e->fills, fills);
+}
+END_TEST
+
 /* What one entry in the middle is changed to, and where a run from P0 then ends. */
 static const struct {
 	uint64_t flags;
@@ -352,6 +397,8 @@ Suite *mmu_fault_suite(void)
 	tcase_add_test(normal, a_write_fills_the_longest_run_and_sets_dirty);
 	tcase_add_test(normal, a_read_of_a_clean_page_is_filled_read_only);
 	tcase_add_test(normal, the_tables_on_the_way_are_marked_accessed);
+	tcase_add_test(normal, what_a_program_missed_is_filled_when_its_kernel_has_mapped_it);
+	tcase_add_test(normal, what_another_program_missed_is_forgotten);
 	tcase_add_test(normal, the_shared_page_is_filled_like_any);
 	tcase_add_test(normal, a_write_to_a_table_is_emulated_for_who_asked);
 	tcase_add_test(normal, an_emulated_store_is_checked_like_an_update);

@@ -234,6 +234,9 @@ int kv_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	struct kv_vcpu *kv = v->engine_priv;
 	struct kv_domain *kd = kv->kd;
 
+	/* Not a miss, but one that is expected: hardware has no old answer to forget. */
+	if (!hv_mfn_same(run->root, hv_vcpu_root(v)))
+		return 0;
 	if (run->miss == kv->last_fault && v->regs.rip == kv->last_rip)
 		kv->misses++;
 	else

@@ -241,6 +241,8 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 		return -EINVAL;
 	}
 	p = pv->current;
+	if (pv->partner && p && !hv_mfn_same(p->root, run->root))
+		p = pv->partner;
 	/* A miss under a root that has gone meanwhile needs no mapping any more. */
 	if (p && hv_mfn_same(p->root, run->root) && run->nr)
 		rc = map_run(p, owner, run->va + skip, run->va + run->nr * HV_PAGE_SIZE,

@@ -698,8 +698,16 @@ taken:	/* the hypervisor enters the kernel instead, from the peer's OUT */
 	mov	$PE_EXIT_TAKEN, %ebp
 	jmp	post
 
-take_return: /* to user mode, by the kernel's iret */
-	MASK_FP
+take_return: /* to user mode, by the kernel's iret; a page that it wants may be just about to come */
+	mov	$4, %r12d
+1:	mov	CTL(CTL_TAIL), %eax
+	cmp	%eax, STATE(STATE_DONE)
+	je	2f
+	mov	$NR_SCHED_YIELD, %eax
+	syscall
+	dec	%r12d
+	jnz	1b
+2:	MASK_FP
 	xrstor64 PEER(OUT_XSAVE)
 	mov	PEER(OUT_FS_BASE), %rax
 	wrfsbase %rax
