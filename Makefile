@@ -187,6 +187,7 @@ help:
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs, counted before and after; many address spaces
 #: make bench-micro      the table of micro-benchmarks
+#: make bench-engine     the process engine's own paths, without the core
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-blk        a guest's disk beside pread, AIO and io_uring, on tmpfs and on the machine's disk
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
@@ -273,6 +274,13 @@ bench-micro: all $(O)/bench/micro
 	$(Q)$(O)/bench/micro $(O)/paravane $(O)/guests 5 $(O)/bench/micro.tsv
 
 $(O)/host/tests/bench/%: HOST_FLAGS += -DPARAVANE_HOST_ABI
+$(O)/bench/engine: $(O)/host/tests/bench/bench_engine.c.o $(O)/libparavane.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+.PHONY: bench-engine
+bench-engine: $(O)/bench/engine
+	$(Q)$(O)/bench/engine
+
 $(O)/bench/blkback: $(O)/host/tests/bench/blkback.c.o $(O)/libfake.a $(O)/libparavane.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group

@@ -309,6 +309,50 @@ static void switches(uint64_t entry, uint64_t at)
 	report("system call with a change of address space", sample, ROUNDS);
 }
 
+/*
+ * The engine's part of a frame's change of type: every process that maps it drops it and confirms that.
+ * `nr` address spaces are live, and the first `sharers` of them map the frame.
+ */
+static void changes_of_type(uint64_t at, unsigned nr, unsigned sharers)
+{
+	mfn_t before = w->vcpu[0].root_kernel, root[64], frame = world_alloc(w, 1);
+	struct hv_entry_change c = { .root = HV_MFN_NONE, .va = 0x500000, .len = HV_PAGE_SIZE };
+	unsigned runs = w->nr_runs;
+	double sample[ROUNDS];
+	char what[64];
+
+	for (unsigned i = 0; i < nr; i++) {
+		root[i] = world_alloc(w, 1);
+		for (unsigned r = 0; r < 4; r++)
+			world_map(w, root[i], w->run[r].va, w->run[r].nr, w->run[r].mfn,
+			          w->run[r].writable ? "w" : "x");
+		world_map(w, root[i], 0x500000, 1, i < sharers ? frame : world_alloc(w, 1), "w");
+	}
+	if (sharers < nr)
+		c.root = root[0]; /* the core knows that one root only has it */
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		uint64_t start;
+
+		for (unsigned i = 0; i < nr; i++) {
+			w->vcpu[0].root_kernel = root[i];
+			world_enter_at(w, 0, at);
+			w->vcpu[0].regs.rbx = 1;
+			run_once();
+		}
+		start = now_ns();
+		w->machine.engine->retire(&w->domain,
+		                          w->machine.engine->entry_changed(&w->domain, &c));
+		sample[r] = (double)(now_ns() - start);
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		w->vcpu[0].root_kernel = before;
+		w->machine.engine->root_gone(&w->domain, root[i]);
+	}
+	w->nr_runs = runs;
+	snprintf(what, sizeof(what), "change of type, %u of %u spaces map it", sharers, nr);
+	report(what, sample, ROUNDS);
+}
+
 static _Atomic uint64_t kicked_at;
 static atomic_bool kicker_ends;
 
@@ -402,6 +446,11 @@ static void run_all(const char *only)
 		switches(sw, user);
 	if (strchr(only, 'u'))
 		user_mode(entry, user);
+	for (unsigned n = 1; strchr(only, 't') && n <= 64; n *= 8) {
+		changes_of_type(touch, n, n);
+		if (n > 1)
+			changes_of_type(touch, n, 1);
+	}
 	if (strchr(only, 'k'))
 		kicks(spin);
 	if (strchr(only, 'd'))
@@ -422,7 +471,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < times; i++) {
 		w->code_next = WORLD_CODE;
 		w->next_frame = WORLD_FIRST_MFN + 1000;
-		run_all(argc > 1 ? argv[1] : "lihesfruwkdn");
+		run_all(argc > 1 ? argv[1] : "lihesfruwtkdn");
 	}
 	world_destroy(w);
 	return 0;

@@ -21,7 +21,7 @@
 
 #define WORLD_FRAMES    4096u
 #define WORLD_FIRST_MFN 1536u
-#define WORLD_MAX_RUNS  64
+#define WORLD_MAX_RUNS  512
 #define WORLD_VCPUS     4
 
 #define WORLD_CODE      0x100000u /* guest code, one page per blob */

@@ -123,6 +123,8 @@ void pe_fpu_collect(struct pe_vcpu *pv)
 			pv->fp_proc = NULL;
 			return;
 		}
+		/* That wait may have had an order to stop, which was meant for the guest. */
+		atomic_store(&pv->kicked, true);
 	}
 	copy_in(pv, p->state + STATE_XSAVE, PE_XSAVE_MAX);
 }

@@ -180,7 +180,8 @@ struct pe_vcpu {
 	_Atomic(_Atomic uint32_t *) bell; /* where it sleeps */
 
 	/* vCPU thread */
-	struct pe_proc *died; /* after pe_wait() */
+	struct pe_proc *died; /* after pe_wait(), */
+	const char *why;      /* and of what */
 	bool entered;         /* this thread has been set up */
 	pthread_t thread;
 	enum pe_fp fp;

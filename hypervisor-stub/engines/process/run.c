@@ -414,9 +414,7 @@ int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 	pe_place_leave(pv);
 	if (!p) {
 		exit->kind = HV_EXIT_DEAD;
-		exit->why =
-			"its Linux process ignores orders to stop, or was killed: by its own use "
-			"of the stack pointer, by the host for lack of memory, or from outside";
+		exit->why = pv->why;
 		exit->from_user_root = pv->died->is_user;
 		v->in_kernel = !pv->died->is_user;
 		pe_cache_bury(pv, pv->died);

@@ -30,7 +30,7 @@
 #define DEAF_RUNS       200u
 #define DEAF_RUN_NS     50000000u
 
-#define MAPPER_LIMIT_NS 2000000000u /* for the orders before a guest goes on, while it is kicked */
+#define MAPPER_LIMIT_NS 100000000u /* for the orders before a guest goes on, given a core */
 
 /* ---- the one or two processes that may run ----------------------------------------------------- */
 
@@ -176,13 +176,20 @@ static bool is_deaf(const struct pe_proc *p, struct stop *s, uint64_t now)
  * Whether the guest cannot run yet, for its mapper still has orders to carry out. Kicks would only
  * take the core from the mapper. The guest can pretend so, but not for long.
  */
-static bool is_held_back(const struct pe_proc *p, struct stop *s, uint64_t now)
+static bool is_held_back(struct stop *s, uint64_t now)
 {
-	if (pe_load(p->state, STATE_GO) == p->go)
+	const struct pe_proc *p = s->went_on;
+
+	if (!p || pe_load(p->state, STATE_GO) == p->go)
 		return false;
 	if (!s->mappers_limit)
 		s->mappers_limit = now + MAPPER_LIMIT_NS;
-	return now < s->mappers_limit;
+	if (now < s->mappers_limit)
+		return true;
+	s->mappers_limit = 0;
+	if (!pe_wants_a_core(p->mapper_tid))
+		s->went_on = NULL; /* it says so, but the mapper has nothing to do */
+	return s->went_on;
 }
 
 /* One round of stopping a guest. False when it must be ended instead. */
@@ -193,7 +200,7 @@ static bool press(const struct runners *r, struct stop *s, uint64_t now)
 	if (now < s->next_kick)
 		return true;
 	s->next_kick = now + REKICK_NS;
-	if (is_held_back(s->went_on, s, now)) {
+	if (is_held_back(s, now)) {
 		set_pending(r);
 		return true;
 	}
@@ -271,6 +278,8 @@ static void spin(struct pe_vcpu *pv, const struct runners *r)
 /* After a long silence: true when whoever had the vCPU has died. */
 static bool look_for_death(struct pe_vcpu *pv, struct runners *r)
 {
+	pv->why = "its Linux process was killed: by its own use of the stack pointer, by the host "
+		  "for lack of memory, or from outside";
 	if (pe_has_ended(r->k->pid)) {
 		pv->died = r->k;
 		return true;
@@ -321,6 +330,7 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 		}
 		if (stop.wanted && !press(&r, &stop, now)) {
 			pv->died = who_runs(&r);
+			pv->why = "its Linux process ignores orders to stop";
 			return NULL;
 		}
 		if (!pv->yields && now >= pv->yields_again)
