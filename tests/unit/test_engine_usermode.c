@@ -145,7 +145,7 @@ static void run(void)
 static void run_to_ud2(void)
 {
 	run();
-	ck_assert_int_eq(e.kind, HV_EXIT_EXCEPTION);
+	ck_assert_msg(e.kind == HV_EXIT_EXCEPTION, "kind %d: %s", e.kind, e.why ? e.why : "");
 	ck_assert_msg(e.vector == 6, "vector %u at %#llx", e.vector,
 	              (unsigned long long)v->regs.rip);
 	ck_assert(!v->in_kernel);
@@ -493,7 +493,7 @@ START_TEST(whatever_user_code_writes_harms_only_itself)
 		atomic_store(&w->stop_at_tick, false);
 		atomic_store(&w->deadline, UINT64_MAX);
 		if (e.kind == HV_EXIT_DEAD) {
-			ck_assert(e.from_user_root);
+			ck_assert_msg(e.from_user_root, "word %#x: %s", word, e.why);
 			deaths++;
 		}
 		/* The kernel's stack holds nothing but what a system call leaves there. */
@@ -666,7 +666,7 @@ static void *pest(void *arg)
 				kill(p->pid, PE_SIG_KICK);
 		}
 		pthread_mutex_unlock(&pv->pd->lock);
-		usleep(20);
+		usleep(100);
 	}
 	return NULL;
 }

@@ -510,6 +510,9 @@ fixups:
 	.word	touch_iret - base, touch_iret_end - base, slow_iret - base
 	.word	touch_entry - base, touch_entry_end - base, taken - base
 	.word	touch_fp - base, touch_fp_end - base, initial_fp - base
+	/* A peer's page that is not there: to report that would come here again, for ever. */
+	.word	touch_peer - base, touch_peer_end - base, nothing_yet - base
+	.word	touch_bell - base, touch_bell_end - base, wait - base
 	.word	0
 
 go_back: /* to what this signal interrupted, all registers as they were */
@@ -557,7 +560,10 @@ post:	/* ebp = kind; everything else is in state already */
 	mov	STATE(STATE_GO), %ebx
 	mov	CTL(CTL_BELL), %r13
 	lock incl STATE(STATE_EXIT_SEQ) /* full barrier; pairs with ours after OUT_HV is set */
-1:	cmpl	$0, (%r13)
+1:
+touch_bell:
+	cmpl	$0, (%r13)
+touch_bell_end:
 	je	wait
 	mov	%r13, %rdi
 	mov	$FUTEX_WAKE, %esi
@@ -605,7 +611,9 @@ check:	cmp	%ebx, STATE(STATE_GO)
 	cmpl	$0, STATE(STATE_TURN)
 	je	1f
 	mov	CTL(CTL_PEER_AT), %rbp
+touch_peer:
 	mov	PEER(OUT_SEQ), %edx
+touch_peer_end:
 	cmp	%edx, STATE(OUT_TAKEN)
 	je	1f
 	/* The hypervisor takes the turn away by the same exchange: one of us gets it. */
@@ -613,7 +621,9 @@ check:	cmp	%ebx, STATE(STATE_GO)
 	xor	%ecx, %ecx
 	lock cmpxchg %ecx, STATE(STATE_TURN)
 	je	take
-1:	jmp	*%r14
+1:
+nothing_yet:
+	jmp	*%r14
 
 /* ---- the peer has handed us the vCPU ----------------------------------------------------------- */
 

@@ -330,6 +330,8 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 		}
 		if (stop.wanted && !press(&r, &stop, now)) {
 			pv->died = who_runs(&r);
+			if (pv->died == r.u)
+				take_turn(r.k); /* nobody gives it anything any more */
 			pv->why = "its Linux process ignores orders to stop";
 			return NULL;
 		}
