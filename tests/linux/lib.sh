@@ -21,11 +21,12 @@ linux_missing() {
 	"$PARAVANE" run --engine kvm "$GUESTS/hello" </dev/null 2>&1 >/dev/null | sed -n 's/^paravane: //p' | head -n 1
 }
 
-make_ramdisk() {	# FILE KERNEL: with that kernel's own block front-end, when it is a module that is here
+make_ramdisk() {	# FILE KERNEL: with that kernel's own front-ends, when they are modules that are here
 	local root=$work/root version=${2##*/vmlinuz-}
 	rm -rf "$root"
 	mkdir -p "$root"/lib
 	cp "/lib/modules/$version/kernel/drivers/block/xen-blkfront.ko" "$root/lib/" 2>/dev/null
+	cp "/lib/modules/$version/kernel/drivers/net/xen-netfront.ko" "$root/lib/" 2>/dev/null
 	mkdir -p "$root"/bin "$root"/proc "$root"/sys "$root"/dev
 	cp /bin/busybox "$root/bin/"
 	cp "$(dirname "$0")/init" "$root/init"

@@ -47,6 +47,35 @@ for kernel in $(linux_kernels); do
 		echo "# $name, $vcpus vCPUs: $(($(ms) - start)) ms in all"
 	done
 
+	# Its own xen-netfront, and a small guest of ours on the same LAN.
+	if [ -f "$work/root/lib/xen-netfront.ko" ]; then
+		cat >"$work/linux.cfg" <<-X
+		name = "linux"
+		kernel = "$kernel"
+		ramdisk = "$ramdisk"
+		memory = 512
+		vcpus = 2
+		cmdline = "earlyprintk=xen console=hvc0 do=net"
+		vif = [ 'lan:x,queues=2' ]
+		X
+		cat >"$work/server.cfg" <<-X
+		name = "server"
+		kernel = "$GUESTS/netbench"
+		memory = 64
+		cmdline = "serve ip=10.0.0.1/24"
+		vif = [ 'lan:x' ]
+		X
+		limited 130 "$PARAVANE" run --engine kvm --timeout 120 "$work/linux.cfg" "$work/server.cfg" \
+			</dev/null >"$work/out" 2>"$work/err"
+		contains "$name: ping" "$work/out" 'guest: ping 3 packets received'
+		contains "$name: a page by HTTP" "$work/out" 'guest: page 1'
+		contains "$name: a stream comes whole" "$work/out" 'guest: received 20000000'
+		contains "$name: a stream goes" "$work/out" 'guest: sent'
+		contains "$name: no bad packets" "$work/out" 'guest: bad packets 0 0'
+	else
+		skip "$name: network" "its modules are not here"
+	fi
+
 	# Two vCPUs are possible, one is there; the other comes and goes.
 	boot "$kernel" 1 do=hotplug --maxvcpus 2 --name hotplug --machine "linux-$$" &
 	p=$!; children+=($p)
