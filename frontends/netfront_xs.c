@@ -132,7 +132,8 @@ static int publish(uint32_t tx, void *arg)
 {
 	static const char *const features[] = { "request-rx-copy",   "feature-rx-notify",
 		                                "feature-sg",        "feature-gso-tcpv4",
-		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload" };
+		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload",
+		                                "feature-reconnect" };
 	const struct netfront *f = arg;
 	char dir[PV_XENBUS_NAME + 16];
 	unsigned i;
