@@ -79,6 +79,14 @@ bad 'no kernel' 'no kernel given' run
 bad 'unknown option' "unknown option '--what'" run "$actor" --what
 bad 'bad size' 'is no size' run "$actor" --memory plenty
 bad 'unknown engine' "'magic' is unknown; give" run "$actor" --engine magic
+if [ "$(id -u)" = 0 ] && [ -e /dev/kvm ] && [ $((0$(stat -c %a /dev/kvm) & 6)) = 0 ] && command -v setpriv >/dev/null; then
+	# Somebody who may not open the device; the program itself must be in that person's reach.
+	mkdir -p "$work/open" && chmod 755 "$work" "$work/open" && cp "$PARAVANE" "$actor" "$work/open/"
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$work/open/paravane" run --engine kvm "$work/open/actor" \
+		</dev/null >"$work/out" 2>&1
+	expect 'no leave to open /dev/kvm: status' 2 $?
+	contains 'no leave to open /dev/kvm: a sentence with the remedy' "$work/out" 'may not open /dev/kvm: become a member'
+fi
 bad 'no such file' 'No such file.*; give' run "$work/nothing"
 bad 'a folder' 'Is a directory.*; give' run "$work"
 bad 'no such ramdisk' 'ramdisk cannot be read' run "$actor" --ramdisk "$work/nothing"

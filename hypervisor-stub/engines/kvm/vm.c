@@ -196,12 +196,17 @@ int kv_vm_map(struct kv_vm *vm, unsigned slot, uint64_t gpa, void *host, uint64_
 
 /* ---- processors ---------------------------------------------------------------------------------- */
 
+/* struct kvm_msrs with room for some. */
+struct msr_list {
+	uint32_t nr, pad;
+	struct kvm_msr_entry e[4];
+};
+_Static_assert(offsetof(struct msr_list, e) == offsetof(struct kvm_msrs, entries),
+               "struct kvm_msrs");
+
 static int set_msrs(struct kv_cpu *c)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e[4];
-	} m = { .head.nmsrs = 4 };
+	struct msr_list m = { .nr = 4 };
 
 	m.e[0] = (struct kvm_msr_entry){ .index = MSR_STAR, .data = (uint64_t)KV_CS0 << 32 };
 	m.e[1] = (struct kvm_msr_entry){ .index = MSR_LSTAR, .data = KV_ENTRY };
@@ -294,14 +299,11 @@ static void set_tsc(struct kv_cpu *c)
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uintptr_t)&none,
 	};
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e;
-	} m = { .head.nmsrs = 1, .e.index = MSR_TSC };
+	struct msr_list m = { .nr = 1, .e[0].index = MSR_TSC };
 
 	if (!ioctl(c->fd, KVM_SET_DEVICE_ATTR, &attr))
 		return;
-	m.e.data = __builtin_ia32_rdtsc();
+	m.e[0].data = __builtin_ia32_rdtsc();
 	(void)ioctl(c->fd, KVM_SET_MSRS, &m);
 }
 
