@@ -305,6 +305,15 @@ static uint32_t peer(void)
 	return address(&at);
 }
 
+/* It may not be up yet. */
+static void await_peer(void)
+{
+	uint64_t rtt;
+
+	if (net_ping(net, peer(), 0, 20 * SECOND, &rtt))
+		pv_panic("netbench: nobody answers");
+}
+
 static uint32_t sample[SAMPLES];
 
 static void sort(uint32_t *a, unsigned n)
@@ -324,12 +333,14 @@ static void sort(uint32_t *a, unsigned n)
 
 static void round_trips(void)
 {
-	uint64_t end = pv_now_ns() + number("ms=", 1000) * MS;
 	struct net_udp *u;
 	unsigned n = 0, lost = 0;
+	uint64_t end;
 
 	if (net_udp_open(net, 0, &u))
 		pv_panic("netbench: no memory");
+	await_peer();
+	end = pv_now_ns() + number("ms=", 1000) * MS;
 	while (n < SAMPLES && pv_now_ns() < end) {
 		uint64_t start = pv_now_ns();
 
@@ -347,14 +358,13 @@ static void round_trips(void)
 static void flood(void)
 {
 	uint64_t start, end;
-	uint64_t n = 0, full = 0, rtt;
+	uint64_t n = 0, full = 0;
 	uint32_t to = peer();
 	struct net_udp *u;
 
 	if (net_udp_open(net, 0, &u))
 		pv_panic("netbench: no memory");
-	if (net_ping(net, to, 0, 5 * SECOND, &rtt))
-		pv_panic("netbench: nobody answers");
+	await_peer();
 	start = pv_now_ns();
 	end = start + number("ms=", 1000) * MS;
 	while (pv_now_ns() < end) {
@@ -377,7 +387,10 @@ static void stream(bool out)
 {
 	uint64_t start, end, n = 0;
 	struct net_tcp *t;
-	long rc = net_tcp_connect(net, peer(), out ? 9 : 19, 5 * SECOND, &t);
+	long rc;
+
+	await_peer();
+	rc = net_tcp_connect(net, peer(), out ? 9 : 19, 10 * SECOND, &t);
 
 	if (rc)
 		pv_panic("netbench: nobody answers: error %ld", rc);
@@ -401,7 +414,7 @@ static void stream(bool out)
 static void ping(void)
 {
 	uint64_t rtt;
-	int rc = net_ping(net, peer(), 56, 5 * SECOND, &rtt);
+	int rc = net_ping(net, peer(), 56, 20 * SECOND, &rtt);
 
 	if (rc)
 		pv_log("FAIL ping: error %d\n", rc);
