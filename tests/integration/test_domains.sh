@@ -60,13 +60,13 @@ one_sentence() {
 # ---- two domains; one crashes, the other goes on ----------------------------------------------------
 
 config alpha orderly
-config beta 'say=before sleep=300 say=after crash' 'vif = [ "bridge=br0" ]\n'
+config beta 'say=before sleep=300 say=after crash' 'pci = [ "01:00.0" ]\n'
 start "$work/alpha.cfg" "$work/beta.cfg" --machine $m
 until_says "$work/out" '^alpha: waiting' || fail 'two domains' 'alpha does not run'
 if until_says "$work/err" '^paravane: beta crashed'; then pass 'a crash is reported by name'; else
 	fail 'a crash is reported by name' "$(cat "$work/err")"
 fi
-contains 'an unknown key is warned of' "$work/err" "beta.cfg:5: 'vif' means nothing here"
+contains 'an unknown key is warned of' "$work/err" "beta.cfg:5: 'pci' means nothing here"
 contains 'lines bear the name' "$work/out" '^beta: after'
 for ((i = 0; i < 100; i++)); do
 	"$PARAVANE" list -m $m >"$work/vout" 2>&1
