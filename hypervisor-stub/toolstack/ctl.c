@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "hypervisor-stub/core/elf.h"
-#include "hypervisor-stub/toolstack/ctl_disk.h"
+#include "hypervisor-stub/toolstack/ctl_device.h"
 #include "hypervisor-stub/toolstack/ctl_path.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
 
@@ -314,7 +314,7 @@ static void on_left(void *arg, struct seat *s)
 
 	for (unsigned i = 0; i < CTL_PEERS; i++)
 		if (c->peer[i].fd >= 0)
-			ctl_disk_left(&c->peer[i], s);
+			ctl_device_left(&c->peer[i], s);
 }
 
 static void on_input_room(void *arg, struct seat *s)

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Disks that come, go and change while their guest runs; see ctl_disk.h.
- *
- * A disk that is to leave is waited for, for some time: the guest may be using it. When it does not
- * let go the one who asked is told so, and it leaves as soon as the guest does.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "hypervisor-stub/core/elf.h"
+#include "hypervisor-stub/toolstack/ctl_device.h"
 #include "hypervisor-stub/toolstack/ctl_disk.h"
 #include "hypervisor-stub/toolstack/disk.h"
-
-#define LEAVE_SECONDS 8 /* the command itself waits for ten */
 
 static struct device *need_disk(struct peer *p, struct seat *s, const char *name)
 {
@@ -78,79 +71,16 @@ void ctl_disk_attach(struct peer *p, const char *const *word)
 	peer_done(p);
 }
 
-/* ---- detach ----------------------------------------------------------------------------------- */
-
-void ctl_disk_stop(struct peer *p)
-{
-	if (p->timer_fd < 0)
-		return;
-	loop_remove(&peer_machine(p)->loop, p->timer);
-	close(p->timer_fd);
-	p->timer_fd = -1;
-	p->leaves = NULL;
-}
-
-static void on_late(void *arg, short revents)
-{
-	struct peer *p = arg;
-	struct seat *s = p->leaves;
-
-	(void)revents;
-	ctl_disk_stop(p);
-	peer_fail(p,
-	          "%s does not let go of it yet, and it leaves when it does; --force takes it away",
-	          s->guest.name);
-}
-
-static bool wait_for_it(struct peer *p, struct seat *s, unsigned id)
-{
-	struct itimerspec t = { .it_value = { .tv_sec = LEAVE_SECONDS } };
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	if (fd < 0)
-		return false;
-	timerfd_settime(fd, 0, &t, NULL);
-	p->timer = loop_add(&peer_machine(p)->loop, fd, POLLIN, on_late, p);
-	if (p->timer < 0) {
-		close(fd);
-		return false;
-	}
-	p->timer_fd = fd;
-	p->leaves = s;
-	p->device = id;
-	return true;
-}
-
-void ctl_disk_left(struct peer *p, struct seat *s)
-{
-	if (p->timer_fd < 0 || p->leaves != s ||
-	    devices_find(&s->guest.devices, &disk_kind, p->device))
-		return;
-	ctl_disk_stop(p);
-	peer_done(p);
-}
+/* ---- detach, list, resize, restart --------------------------------------------------------------- */
 
 void ctl_disk_detach(struct peer *p, const char *const *word)
 {
 	struct seat *s = peer_need_seat(p, word[1]);
 	struct device *dev = s ? need_disk(p, s, word[2]) : NULL;
 
-	if (!dev)
-		return;
-	if (!strcmp(word[3], "force")) {
-		devices_remove(&s->guest.devices, dev);
-		device_free(dev);
-		peer_done(p);
-		return;
-	}
-	if (!wait_for_it(p, s, dev->id)) {
-		peer_fail(p, "no descriptor is left; allow more (ulimit -n)");
-		return;
-	}
-	device_leave(dev);
+	if (dev)
+		ctl_device_detach(p, s, dev, !strcmp(word[3], "force"));
 }
-
-/* ---- list, resize, restart ---------------------------------------------------------------------- */
 
 static void list_one(struct peer *p, struct disk *disk)
 {

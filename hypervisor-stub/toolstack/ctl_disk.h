@@ -14,9 +14,4 @@ void ctl_disk_list(struct peer *p, const char *const *word);    /* nothing */
 void ctl_disk_resize(struct peer *p, const char *const *word);  /* its name, a size or "" */
 void ctl_disk_restart(struct peer *p, const char *const *word); /* its name */
 
-/* Devices that were to leave that domain are gone: one of them may be the peer's. */
-void ctl_disk_left(struct peer *p, struct seat *s);
-/* The peer waits for no device any more. */
-void ctl_disk_stop(struct peer *p);
-
 #endif

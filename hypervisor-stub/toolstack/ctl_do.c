@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/toolstack/ctl_device.h"
 #include "hypervisor-stub/toolstack/ctl_disk.h"
+#include "hypervisor-stub/toolstack/ctl_vif.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
 
 #define PIECE 4096u /* of an answer in one message */
@@ -349,6 +351,10 @@ static const struct {
 	{ "block-list", 2, ctl_disk_list },
 	{ "block-resize", 4, ctl_disk_resize },
 	{ "block-restart", 3, ctl_disk_restart },
+	{ "network-attach", 4, ctl_vif_attach },
+	{ "network-detach", 4, ctl_vif_detach },
+	{ "network-list", 2, ctl_vif_list },
+	{ "network-restart", 3, ctl_vif_restart },
 };
 
 void ctl_do(struct peer *p, const char *const *word, unsigned nr)
@@ -390,7 +396,7 @@ void ctl_do_stop(struct peer *p)
 	free(p->view);
 	p->view = NULL;
 	p->seat = NULL;
-	ctl_disk_stop(p);
+	ctl_device_stop(p);
 	/* Its thread has ended when this returns: nobody rings for this peer any more. */
 	if (p->host)
 		xs_host_close(p->host);

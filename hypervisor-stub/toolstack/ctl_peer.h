@@ -46,6 +46,7 @@ struct peer {
 	struct ctl_paths paths;
 	int timer_fd, timer; /* -1; else a device is to leave `leaves` until then */
 	struct seat *leaves;
+	const struct device_kind *device_kind;
 	unsigned device;
 };
 

@@ -583,7 +583,7 @@ static int do_xenstore(struct call *c)
 	return fail(STATUS_USAGE, "xenstore: write paravane xenstore %s", c->row->takes);
 }
 
-/* ---- disks ---------------------------------------------------------------------------------- */
+/* ---- disks and network interfaces ------------------------------------------------------------ */
 
 /* Asks the machine of the domain c->word[0]. */
 static int ask_domain(struct call *c, const char *const *word, unsigned nr, output_fn *output,
@@ -606,11 +606,11 @@ static void print_line(void *arg, const char *text, size_t len)
 	printf("%.*s\n", (int)len, text);
 }
 
-/* The name that the disk has got is printed. */
-static int do_block_attach(struct call *c)
+/* The name that the device has got is printed. */
+static int do_attach(struct call *c)
 {
 	char folder[4096];
-	const char *word[] = { "block-attach", c->word[0], c->word[1], folder }, *machine;
+	const char *word[] = { c->row->name, c->word[0], c->word[1], folder }, *machine;
 	int status;
 
 	if (!getcwd(folder, sizeof(folder)))
@@ -620,9 +620,9 @@ static int do_block_attach(struct call *c)
 	return status ? status : written(0);
 }
 
-static int do_block_detach(struct call *c)
+static int do_detach(struct call *c)
 {
-	const char *word[] = { "block-detach", c->word[0], c->word[1], c->force ? "force" : "" };
+	const char *word[] = { c->row->name, c->word[0], c->word[1], c->force ? "force" : "" };
 	const char *machine;
 
 	return ask_domain(c, word, 4, NULL, &machine);
@@ -665,6 +665,30 @@ static int do_block_list(struct call *c)
 	return status ? status : written(0);
 }
 
+/* A row of the machine's answer: five words with tabs between them, the last one the target. */
+static void print_vif(void *arg, const char *text, size_t len)
+{
+	char mac[24], state[24], kind[16];
+	unsigned id;
+	int at = 0;
+
+	(void)arg;
+	(void)len;
+	if (sscanf(text, "%u\t%23[^\t]\t%23[^\t]\t%15[^\t]\t%n", &id, mac, state, kind, &at) == 4 &&
+	    at)
+		printf("%-6u %-17s  %-12s %-7s %s\n", id, mac, state, kind, text + at);
+}
+
+static int do_network_list(struct call *c)
+{
+	const char *word[] = { "network-list", c->word[0] }, *machine;
+	int status;
+
+	printf("%-6s %-17s  %-12s %-7s %s\n", "Number", "Address", "State", "Port", "Target");
+	status = ask_domain(c, word, 2, print_vif, &machine);
+	return status ? status : written(0);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const struct verb_row rows[] = {
@@ -675,12 +699,19 @@ static const struct verb_row rows[] = {
 	{ "destroy", "DOMAIN", "end it at once", 1, 1, do_order },
 	{ "block-list", "DOMAIN", "its disks", 1, 1, do_block_list },
 	{ "block-attach", "DOMAIN DISK", "give it another disk, as run --disk has it", 2, 2,
-	  do_block_attach },
+	  do_attach },
 	{ "block-detach", "[--force] DOMAIN DISK", "take a disk away; by force: at once", 2, 2,
-	  do_block_detach },
+	  do_detach },
 	{ "block-resize", "DOMAIN DISK [SIZE]", "a disk has, or shall have, another size", 2, 3,
 	  do_block_resize },
 	{ "block-restart", "DOMAIN DISK", "start a disk's back-end anew", 2, 2, do_order },
+	{ "network-list", "DOMAIN", "its network interfaces", 1, 1, do_network_list },
+	{ "network-attach", "DOMAIN PORT", "give it another, as run --vif has it", 2, 2,
+	  do_attach },
+	{ "network-detach", "[--force] DOMAIN NUMBER", "take one away; by force: at once", 2, 2,
+	  do_detach },
+	{ "network-restart", "DOMAIN NUMBER", "start an interface's back-end anew", 2, 2,
+	  do_order },
 	{ "xenstore", "ls [PATH] | read PATH | write PATH VALUE | watch PATH",
 	  "look at a machine's store, or change it", 1, 3, do_xenstore },
 };

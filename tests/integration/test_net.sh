@@ -116,6 +116,50 @@ check_capture() {
 	expect "a capture is a pcapng file" 0a0d0d0a "$(od -An -tx1 -N4 "$work/capture.pcapng" | tr -d ' \n')"
 }
 
+verb() { limited 30 "$PARAVANE" "$1" -m "net-$$" hot "${@:2}" >"$work/verb" 2>&1; }
+
+# until_listed PATTERN: the table of interfaces has such a line, soon
+until_listed() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		verb network-list
+		grep -Eq "$1" "$work/verb" && return
+		sleep 0.1
+	done
+}
+
+check_hot_plug() {
+	local pid i
+	limited 90 "$PARAVANE" run --engine "$engine" --machine "net-$$" --name hot --memory 48M --vif lan:x \
+		--cmdline "serve ip=10.0.0.1/24 s=80" "$GUESTS/netbench" </dev/null >"$work/out" 2>"$work/err" &
+	pid=$!; children+=($pid)
+	for ((i = 0; i < 300; i++)); do
+		grep -aq 'net serves' "$work/out" && break
+		sleep 0.1
+	done
+	until_listed '^0 .* connected'
+	contains "$engine: the interface is listed" "$work/verb" '^0 .*connected +lan +x$'
+	verb network-attach lan:y,mac=00:16:3e:0a:0b:0c
+	expect "$engine: another one gets the next number" 1 "$(cat "$work/verb")"
+	verb network-list
+	contains "$engine: and is listed" "$work/verb" '^1 +00:16:3e:0a:0b:0c .* lan +y$'
+	verb network-detach 1
+	expect "$engine: it goes" 0 $?
+	verb network-restart 0
+	expect "$engine: a back-end starts anew" 0 $?
+	until_listed '^0 .* connected'
+	contains "$engine: and is connected again" "$work/verb" '^0 .*connected'
+	verb network-detach 0
+	expect "$engine: the guest lets go of an interface in use" 0 $?
+	verb network-list
+	expect "$engine: none is left" 1 "$(wc -l <"$work/verb")"
+	verb network-detach 0
+	expect "$engine: what is not there cannot go" 1 $?
+	contains "$engine: which is said" "$work/verb" "has no network interface '0'"
+	verb destroy
+	wait "$pid"
+}
+
 check_host() {
 	if ! unshare -Urn true 2>/dev/null || ! command -v ip >/dev/null; then
 		skip "$engine: TAP, passt" "no user namespaces here, or no iproute2"
@@ -145,6 +189,7 @@ check_words
 for engine in $ENGINES; do
 	check_lan
 	check_capture
+	check_hot_plug
 	check_host
 done
 finish
