@@ -86,7 +86,8 @@ bool pe_wants_a_core(pid_t tid)
 		stat[0] = '\0';
 	fclose(f);
 	state = strrchr(stat, ')'); /* behind its name */
-	return state && state[1] == ' ' && state[2] == 'R';
+	/* D: it waits for another thread of its process to let go of the mappings. */
+	return state && state[1] == ' ' && (state[2] == 'R' || state[2] == 'D');
 }
 
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out)

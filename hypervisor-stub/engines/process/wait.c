@@ -27,7 +27,7 @@
 
 /* Kicks that bring no exit: when to look at the guest's use of its core, and what is too much. */
 #define DEAF_LOOK_NS    5000000u
-#define DEAF_RUNS       200u
+#define DEAF_RUNS       2000u
 #define DEAF_RUN_NS     50000000u
 
 #define MAPPER_LIMIT_NS 100000000u /* for the orders before a guest goes on, given a core */
