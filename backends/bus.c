@@ -189,4 +189,6 @@ void be_bus_restart(struct be_bus *b)
 	}
 	b->stale = true;
 	offer(b);
+	/* One that had just published its rings, and used none yet, will not say so again. */
+	be_bus_front_changed(b);
 }

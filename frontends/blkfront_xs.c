@@ -29,6 +29,7 @@
 #define ANSWER_NS   5000000000ull  /* for a back-end to take its next step */
 #define DRAIN_NS    10000000000ull /* for requests under way, at the end */
 #define LOOK_NS     100000000ull
+#define RECONNECTS  3     /* tries */
 #define POLL_NS     10000 /* to begin with */
 #define MAX_SECTORS (UINT64_MAX / BLKDEV_SECTOR)
 
@@ -360,7 +361,8 @@ static void end(struct blkfront *f, const char *why)
 /* The back-end has started again, and holds nothing of ours any more. */
 static void reconnect(struct blkfront *f)
 {
-	unsigned i, held = 0;
+	unsigned i, tries, held = 0;
+	int rc;
 
 	for (i = 0; i < f->nr_queues; i++)
 		blkfront_drain(f->queue[i]); /* what was answered is answered */
@@ -374,7 +376,10 @@ static void reconnect(struct blkfront *f)
 	}
 	for (i = 0; i < f->nr_queues; i++)
 		blkfront_drop_pages(f->queue[i]); /* the next one may want them otherwise */
-	if (connect(f)) {
+	/* It may start anew once more while we connect. */
+	for (tries = 1; (rc = connect(f)) && tries < RECONNECTS; tries++)
+		drop_queues(f);
+	if (rc) {
 		end(f, "the back-end did not come back: closed");
 		return;
 	}

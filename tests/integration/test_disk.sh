@@ -155,6 +155,7 @@ shown() { local i; for i in $(seq 100); do tr -d '\r' <"$work/out" | grep -Eq "$
 verb() { limited 20 "$PARAVANE" "$1" -m "hot$$" "${@:2}" >>"$work/err" 2>&1; }
 
 hot_plug() {
+	rm -f "$work"/[bcd].img
 	truncate -s 40960 "$work/b.img"; truncate -s 81920 "$work/c.img"; truncate -s 122880 "$work/d.img"
 	rm -f "$work/in"; mkfifo "$work/in"
 	limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --timeout 50 --machine "hot$$" --name hot \

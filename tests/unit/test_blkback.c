@@ -815,6 +815,7 @@ START_TEST(a_new_connection_begins_a_new_ring)
 		status_is(1, BLKIF_RSP_OKAY);
 		if (round % 2) {
 			be_fake_set(&w.f, BE_FRONT, "feature-reconnect", "1");
+			be_fake_setn(&w.f, BE_FRONT, "state", 4);
 			be_bus_restart(&w.bus);
 		} else {
 			be_fake_setn(&w.f, BE_FRONT, "state", 6);

@@ -173,6 +173,19 @@ START_TEST(after_a_restart_only_a_new_connection_counts)
 }
 END_TEST
 
+/* Its rings are new and not used yet; nothing more would come from it. */
+START_TEST(a_restart_while_the_front_end_connects_connects_again)
+{
+	be_fake_set(&f, BE_FRONT, "feature-reconnect", "1");
+	front(3);
+	be_bus_restart(&bus);
+	ck_assert(connected);
+	ck_assert_uint_eq(connects, 2);
+	front(4);
+	ck_assert_str_eq(states, "2424");
+}
+END_TEST
+
 START_TEST(a_front_end_that_cannot_reconnect_is_taken_over)
 {
 	front(4);
@@ -298,6 +311,7 @@ Suite *bus_suite(void)
 	tcase_add_test(tc, a_device_that_nobody_uses_is_unplugged_at_once);
 	tcase_add_test(tc, a_dead_guest_is_not_waited_for);
 	tcase_add_test(tc, after_a_restart_only_a_new_connection_counts);
+	tcase_add_test(tc, a_restart_while_the_front_end_connects_connects_again);
 	tcase_add_test(tc, a_front_end_that_cannot_reconnect_is_taken_over);
 	tcase_add_test(tc, a_restart_finds_a_front_end_that_is_already_there);
 	suite_add_tcase(s, tc);
