@@ -65,8 +65,12 @@ for kernel in $(linux_kernels); do
 		cmdline = "serve ip=10.0.0.1/24"
 		vif = [ 'lan:x' ]
 		X
-		limited 130 "$PARAVANE" run --engine kvm --timeout 120 "$work/linux.cfg" "$work/server.cfg" \
-			</dev/null >"$work/out" 2>"$work/err"
+		limited 130 "$PARAVANE" run --engine kvm --machine "linux-net-$$" --timeout 120 "$work/linux.cfg" "$work/server.cfg" \
+			</dev/null >"$work/out" 2>"$work/err" &
+		p=$!; children+=($p)
+		wait_for 1 'guest: bye'
+		limited 20 "$PARAVANE" destroy --machine "linux-net-$$" server >"$work/set" 2>&1
+		wait $p
 		contains "$name: ping" "$work/out" 'guest: ping 3 packets received'
 		contains "$name: a page by HTTP" "$work/out" 'guest: page 1'
 		contains "$name: a stream comes whole" "$work/out" 'guest: received 20000000'
