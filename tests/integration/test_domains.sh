@@ -255,7 +255,8 @@ until_says "$work/out" '^waiting' || fail 'a path' "$(cat "$work/err")"
 expect 'a path: who may use it' 600 "$(stat -c %a "$work/ctl")"
 verb 'a path: list' 0 list -m "$work/ctl"
 contains 'a path: list' "$work/vout" '^alpha'
-(cd "$work" && limited 20 "$PARAVANE" xenstore -m ./ctl read /local/domain/1/name) >"$work/vout" 2>&1
+command=$(realpath "$PARAVANE")
+(cd "$work" && limited 20 "$command" xenstore -m ./ctl read /local/domain/1/name) >"$work/vout" 2>&1
 expect 'a path: from its folder' alpha "$(cat "$work/vout")"
 verb 'a path: the name serves as well' 0 list -m $m
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
