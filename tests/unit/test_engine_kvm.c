@@ -236,6 +236,52 @@ START_TEST(a_kick_stops_a_guest_that_never_leaves)
 }
 END_TEST
 
+static atomic_bool kick_stop;
+
+static void *kick_often(void *arg)
+{
+	struct timespec pause = { 0, 40000 };
+
+	(void)arg;
+	while (!atomic_load(&kick_stop)) {
+		atomic_store(&v->sched.attention, true);
+		hv_engine_kvm.vcpu_kick(v);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+/* A kick may come between a `syscall` and what it does: the place where that is, is nobody's to see. */
+START_TEST(a_kick_never_shows_the_shims_entry)
+{
+	unsigned calls = 0;
+	pthread_t t;
+
+	PUT(syscall_code);
+	start();
+	atomic_store(&kick_stop, false);
+	ck_assert_int_eq(pthread_create(&t, NULL, kick_often, NULL), 0);
+	for (unsigned i = 0; i < 30000 && calls < 10000; i++) {
+		if (hv_engine_kvm.vcpu_run(v, &ex))
+			break;
+		if (ex.kind == HV_EXIT_SYSCALL) {
+			calls++;
+			if (v->regs.rip != CODE + 2)
+				break;
+			v->regs.rip = CODE;
+		}
+		if (v->regs.rip != CODE && v->regs.rip != CODE + 2)
+			break;
+		atomic_store(&v->sched.attention, false);
+	}
+	atomic_store(&kick_stop, true);
+	pthread_join(t, NULL);
+	ck_assert_msg(v->regs.rip == CODE || v->regs.rip == CODE + 2, "at %llx after %u calls",
+	              (unsigned long long)v->regs.rip, calls);
+	ck_assert_uint_gt(calls, 0);
+}
+END_TEST
+
 /* ---- page tables --------------------------------------------------------------------------------- */
 
 BLOB(read_code, "mov (%rbx), %al\n int3");
@@ -658,6 +704,7 @@ Suite *engine_kvm_suite(void)
 	tcase_add_test(normal, a_syscall_keeps_every_register_but_two);
 	ADD_ALL(normal, each_exception_comes_out_as_hardware_has_it, faults);
 	tcase_add_test(normal, a_kick_stops_a_guest_that_never_leaves);
+	tcase_add_test(normal, a_kick_never_shows_the_shims_entry);
 	limits = new_case(s, "limits");
 	tcase_add_test(limits, a_changed_entry_is_seen_at_once);
 	tcase_add_test(limits, a_changed_table_is_seen_at_once);

@@ -469,7 +469,13 @@ int kv_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 		if (rc != -EINTR && rc != -EAGAIN)
 			return rc;
 		finish = !is_at_rest(kv);
-		if (!finish)
-			take_ring3(kv);
+		if (finish)
+			continue;
+		take_ring3(kv);
+		/* Where KVM enters at ring 3, it may stop between a `syscall` and its fault. */
+		if (v->regs.rip == KV_ENTRY) {
+			take_syscall(v, exit);
+			return 0;
+		}
 	}
 }
