@@ -50,9 +50,13 @@ struct kv_vcpu *kv_current(void)
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
+/*
+ * One that does not queue: however often a vCPU is kicked before it looks, one is pending. And one
+ * that does nothing to a thread that has no handler for it.
+ */
 static int kick_signal(void)
 {
-	return SIGRTMIN + 3;
+	return SIGURG;
 }
 
 static void on_kick(int sig)
