@@ -404,7 +404,7 @@ static uint64_t storm_period(void)
 	for (int i = 0; i < 16; i++)
 		(void)pv_hc_xen_version(XENVER_version, NULL);
 	cost = (pv_now_ns() - start) / 16;
-	return cost < 10000 ? 2000 : 16 * cost;
+	return cost < 10000 ? 2000 + 2 * cost : 16 * cost;
 }
 
 static void rearm(evtchn_port_t port, void *arg)
