@@ -64,33 +64,43 @@ static void connect(struct be_bus *b)
 
 static void front_begins(struct be_bus *b)
 {
-	b->stale = false;
+	b->stale = 0;
 	if (b->going || b->state == XenbusStateInitWait)
 		return;
 	disconnect(b);
 	set_state(b, XenbusStateInitWait);
 }
 
+/* Which of its connections the front-end speaks of; 0: it knows of one only. */
+static uint64_t generation(const struct be_bus *b)
+{
+	return be_read_number_or(&b->host, BE_FRONT, "feature-reconnect", 0);
+}
+
 static void front_is_ready(struct be_bus *b, enum xenbus_state front)
 {
 	if (b->going || b->connected || b->state == XenbusStateClosing)
 		return;
-	if (b->stale && front == XenbusStateConnected)
+	/*
+	 * A network front-end comes back by Initialising and then Connected, and may have written both before
+	 * we look once: what tells its new Connected from the old one is that it counts its connections.
+	 */
+	if (b->stale && front == XenbusStateConnected && generation(b) == b->stale)
 		return;
-	b->stale = false;
+	b->stale = 0;
 	connect(b);
 }
 
 static void front_is_closing(struct be_bus *b)
 {
-	b->stale = false;
+	b->stale = 0;
 	if (b->state != XenbusStateClosed)
 		set_state(b, XenbusStateClosing);
 }
 
 static void front_is_gone(struct be_bus *b)
 {
-	b->stale = false;
+	b->stale = 0;
 	disconnect(b);
 	set_state(b, XenbusStateClosed);
 }
@@ -177,7 +187,7 @@ static void take_over(struct be_bus *b)
 
 void be_bus_restart(struct be_bus *b)
 {
-	bool knows = be_read_number_or(&b->host, BE_FRONT, "feature-reconnect", 0) != 0;
+	uint64_t knows = generation(b);
 	bool was_connected = b->connected;
 
 	if (b->going || b->state == XenbusStateClosing)
@@ -187,7 +197,7 @@ void be_bus_restart(struct be_bus *b)
 		take_over(b);
 		return;
 	}
-	b->stale = true;
+	b->stale = knows;
 	offer(b);
 	/* One that had just published its rings, and used none yet, will not say so again. */
 	be_bus_front_changed(b);

@@ -19,7 +19,11 @@ struct be_bus {
 	enum xenbus_state state; /* ours, as last written */
 	bool connected;
 	bool going; /* be_bus_close() or be_bus_drop(): no new connection */
-	bool stale; /* since be_bus_restart(): the front-end's Connected is of the time before */
+	/*
+	 * Since be_bus_restart(): the front-end's "feature-reconnect" at that time. Its Connected is of the
+	 * time before for as long as it says the same. 0: it is not in doubt.
+	 */
+	uint64_t stale;
 };
 
 /*

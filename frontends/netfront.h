@@ -78,6 +78,7 @@ struct netfront {
 	unsigned nr_queues;
 	uint32_t attention, serving;
 	bool is_broken, is_gone, is_open;
+	unsigned generation; /* of the connection: the back-end tells a new one by it */
 	struct pv_waitq q;
 };
 

@@ -132,8 +132,7 @@ static int publish(uint32_t tx, void *arg)
 {
 	static const char *const features[] = { "request-rx-copy",   "feature-rx-notify",
 		                                "feature-sg",        "feature-gso-tcpv4",
-		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload",
-		                                "feature-reconnect" };
+		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload" };
 	const struct netfront *f = arg;
 	char dir[PV_XENBUS_NAME + 16];
 	unsigned i;
@@ -141,6 +140,8 @@ static int publish(uint32_t tx, void *arg)
 
 	for (i = 0; !rc && i < sizeof(features) / sizeof(features[0]); i++)
 		rc = pv_xs_printf(tx, f->bus.name, features[i], "1");
+	if (!rc)
+		rc = pv_xs_printf(tx, f->bus.name, "feature-reconnect", "%u", f->generation);
 	if (!rc && f->multi_queue)
 		rc = pv_xs_printf(tx, f->bus.name, "multi-queue-num-queues", "%u", f->info.queues);
 	for (i = 0; !rc && i < f->info.queues; i++) {
@@ -204,6 +205,7 @@ static int connect(struct netfront *f)
 	rc = make_queues(f);
 	if (rc)
 		return failed(f, rc, "making the rings");
+	f->generation++;
 	rc = pv_xs_transact(publish, f);
 	if (!rc)
 		rc = pv_xenbus_switch(&f->bus, XenbusStateConnected);

@@ -3,7 +3,7 @@
 # Behaviour: GRUB's own block front-end reads its configuration and a kernel from a disk of ours, closes it, and the
 # kernel that it starts opens the same disk anew.
 # Breakage looks like a GRUB that finds no device or waits for the back-end, or a kernel whose disk does not connect.
-# Needs Debian's grub-xen-host; else skipped.
+# Needs Debian's grub-xen-host, and leave to map address 0 where it is the process engine that runs it; else skipped.
 . "$(dirname "$0")/../lib.sh"
 
 grub=/usr/lib/grub-xen/grub-x86_64-xen.bin
@@ -19,7 +19,12 @@ truncate -s 8M "$work/data"
 before=$(md5sum <"$work/boot")
 limited 100 "$PARAVANE" run "$grub" --memory 128M --timeout 90 --disk "$work/boot,ro" --disk "$work/data" \
 	</dev/null >"$work/out" 2>"$work/err"
-expect grub-status 0 $?
+rc=$?
+if [ $rc = 2 ] && grep -Eq 'address|mmap_min_addr' "$work/err"; then
+	skip grub-disk "$(tail -n 1 "$work/err")"
+	finish
+fi
+expect grub-status 0 $rc
 contains grub-reads-a-file "$work/out" 'a line from the disk'
 contains grub-starts-a-kernel "$work/out" '^blkbench: done'
 contains kernel-opens-the-disk-anew "$work/out" '^PASS xvda-read-only-is-not-written'

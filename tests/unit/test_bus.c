@@ -173,6 +173,21 @@ START_TEST(after_a_restart_only_a_new_connection_counts)
 }
 END_TEST
 
+/* As netfront does: 1, 4, 2, 1 of ours and 4 again, of which we come to see the last. */
+START_TEST(a_new_connection_counts_however_late_we_look)
+{
+	be_fake_set(&f, BE_FRONT, "feature-reconnect", "1");
+	front(4);
+	be_bus_restart(&bus);
+	be_bus_front_changed(&bus);
+	ck_assert(!connected);
+	be_fake_set(&f, BE_FRONT, "feature-reconnect", "2");
+	front(4);
+	ck_assert(connected);
+	ck_assert_str_eq(states, "2424");
+}
+END_TEST
+
 /* Its rings are new and not used yet; nothing more would come from it. */
 START_TEST(a_restart_while_the_front_end_connects_connects_again)
 {
@@ -312,6 +327,7 @@ Suite *bus_suite(void)
 	tcase_add_test(tc, a_dead_guest_is_not_waited_for);
 	tcase_add_test(tc, after_a_restart_only_a_new_connection_counts);
 	tcase_add_test(tc, a_restart_while_the_front_end_connects_connects_again);
+	tcase_add_test(tc, a_new_connection_counts_however_late_we_look);
 	tcase_add_test(tc, a_front_end_that_cannot_reconnect_is_taken_over);
 	tcase_add_test(tc, a_restart_finds_a_front_end_that_is_already_there);
 	suite_add_tcase(s, tc);
