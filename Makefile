@@ -328,10 +328,10 @@ BENCH_FOLDERS ?= /dev/shm $(O)/bench
 bench-blk: all $(O)/bench/blk
 	$(Q)$(O)/bench/blk $(O)/paravane $(O)/guests $(O)/bench/blk.tsv $(BENCH_ROUNDS) $(BENCH_FOLDERS)
 
-$(O)/bench/os: tests/bench/os.c
+$(O)/bench/os: $(addprefix tests/bench/,os.c figures.c spawn.c uml.c figures.h spawn.h uml.h)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
-$(O)/bench/os-measure: tests/bench/os_measure.c
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+$(O)/bench/os-measure: tests/bench/os_measure.c tests/bench/loops.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -static -o $@ $<
 .PHONY: bench-os stress

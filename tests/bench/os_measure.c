@@ -3,6 +3,8 @@
  * What Linux's programs pay for the things that tests/guests/unix/user/bench.c measures in the guest: the
  * same names, the same counts, the same output, "bench NAME: MIN MEDIAN" in nanoseconds.
  *
+ * Words: quick, idle, console, as there; hello: prints a line and ends.
+ *
  * Where Linux offers several ways, the cheaper one counts. Runs natively, pinned to one core as the guest's
  * one vCPU is; and as the first process of a machine (User-mode Linux), which it switches off when it is done.
  * Linked statically, so that it needs nothing else there and its forks have little to copy.
@@ -22,18 +24,24 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
-#define BATCHES  31
-#define BATCH_NS 20e6
-#define PAGE     4096ul
-#define PAGES    256
+#include "tests/bench/loops.h"
+
+#define MAX_BATCHES 31
+#define QUICK       7
+#define BATCH_NS    20e6
+#define CONSOLE_KIB 256
+#define PAGE        4096ul
+#define PAGES       256
 
 struct result {
 	double min, median;
 };
 
-static double samples[BATCHES];
+static double samples[MAX_BATCHES];
+static unsigned batches = MAX_BATCHES;
 static char *self;
 
 static double now_ns(void)
@@ -53,8 +61,8 @@ static int compare(const void *a, const void *b)
 
 static struct result summed_up(void)
 {
-	qsort(samples, BATCHES, sizeof(samples[0]), compare);
-	return (struct result){ samples[0], samples[BATCHES / 2] };
+	qsort(samples, batches, sizeof(samples[0]), compare);
+	return (struct result){ samples[0], samples[batches / 2] };
 }
 
 static void print(const char *name, struct result r)
@@ -77,13 +85,77 @@ static struct result measure(unsigned most, void (*once)(void))
 	once();
 	one = now_ns() - start;
 	count = one * most > BATCH_NS ? (unsigned)(BATCH_NS / one) + 1 : most;
-	for (unsigned b = 0; b < BATCHES; b++) {
+	for (unsigned b = 0; b < batches; b++) {
 		start = now_ns();
 		for (unsigned i = 0; i < count; i++)
 			once();
 		samples[b] = (now_ns() - start) / count;
 	}
 	return summed_up();
+}
+
+static uint64_t kept;
+static void *memory;
+
+static void integers(void)
+{
+	kept += loop_integer(kept);
+}
+
+static void floating(void)
+{
+	kept += loop_floating(-0.5) > 0;
+}
+
+static void memory_copy(void)
+{
+	loop_memory(memory);
+}
+
+static struct result copies(void)
+{
+	struct result r;
+
+	memory = mmap(NULL, 2 * LOOP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	              0);
+	if (memory == MAP_FAILED)
+		exit(1);
+	memset(memory, 1, 2 * LOOP_BYTES);
+	r = measure(4, memory_copy);
+	munmap(memory, 2 * LOOP_BYTES); /* what stays would be copied by each fork */
+	return r;
+}
+
+/* The slack that Linux allows itself is set to the least. */
+static struct result lateness(void)
+{
+	const struct timespec asked = { .tv_nsec = 1000000 };
+
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	for (unsigned b = 0; b < batches; b++) {
+		double start = now_ns();
+
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &asked, NULL);
+		samples[b] = now_ns() - start - 1e6;
+	}
+	return summed_up();
+}
+
+static void console(void)
+{
+	static const char line[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n";
+	char text[1024];
+
+	for (unsigned i = 0; i < sizeof(text); i++)
+		text[i] = line[i % (sizeof(line) - 1)];
+	printf("console begins\n");
+	fflush(stdout);
+	for (unsigned i = 0; i < CONSOLE_KIB; i++)
+		if (write(1, text, sizeof(text)) != sizeof(text))
+			exit(1);
+	printf("console ends\n");
+	fflush(stdout);
 }
 
 static void null_call(void)
@@ -139,7 +211,7 @@ static void fork_exec_and_exit(void)
 /* First touches of fresh pages, of a memfd or without a file; single pages, no large ones. */
 static struct result page_faults(int fd, bool upwards)
 {
-	for (unsigned b = 0; b < BATCHES; b++) {
+	for (unsigned b = 0; b < batches; b++) {
 		char *p = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
 		               fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 		double start;
@@ -191,7 +263,7 @@ static void pipe_switch(void)
 		close(to[1]);
 		echo(to[0], from[1]);
 	}
-	for (unsigned b = 0; b < BATCHES; b++) {
+	for (unsigned b = 0; b < batches; b++) {
 		double start = now_ns();
 
 		for (unsigned i = 0; i < ROUNDS; i++)
@@ -224,7 +296,7 @@ static void yield_switch(void)
 		while (!*turn)
 			sched_yield();
 	}
-	for (unsigned b = 0; b < BATCHES; b++) {
+	for (unsigned b = 0; b < batches; b++) {
 		double start = now_ns();
 
 		for (unsigned i = 0; i < ROUNDS; i++) {
@@ -243,6 +315,9 @@ static void measure_all(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
+	print("integer loop", measure(20, integers));
+	print("floating-point loop", measure(20, floating));
+	print("memory copy", copies());
 	print("null system call", measure(2000, null_call));
 	sigaction(SIGUSR1, &action, NULL);
 	print("signal delivery", measure(300, signal_self));
@@ -254,6 +329,7 @@ static void measure_all(void)
 		yield_switch();
 	print("fork and exit", measure(20, fork_and_exit));
 	print("fork, exec and exit", measure(20, fork_exec_and_exit));
+	print("timer lateness", lateness());
 }
 
 int main(int argc, char **argv)
@@ -262,11 +338,21 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
+	if (argc > 1 && !strcmp(argv[1], "quick"))
+		batches = QUICK;
 	self = argv[0];
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	measure_all();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && !strcmp(argv[1], "hello"))
+		puts("hello from user space");
+	else if (argc > 1 && !strcmp(argv[1], "console"))
+		console();
+	else if (argc > 1 && !strcmp(argv[1], "idle"))
+		puts("bench idles"), sleep(60);
+	else
+		measure_all();
 	if (getpid() == 1) {
 		sync();
 		reboot(RB_POWER_OFF);

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench [NAME]: what the things cost that programs ask of a kernel. Prints "bench NAME: MIN MEDIAN" in
- * nanoseconds for one of each, or only for those that begin with NAME. tests/bench/os.c measures the
- * same by the same names elsewhere, and puts the figures side by side.
+ * bench [quick] [NAME]: what the things cost that programs ask of a kernel, and loops that ask nothing of
+ * it. Prints "bench NAME: MIN MEDIAN" in nanoseconds for one of each, or only for those that begin with
+ * NAME; "quick": of fewer. tests/bench/os_measure.c measures the same by the same names elsewhere, and
+ * tests/bench puts the figures side by side.
+ *
+ *   bench idle      says so, and sleeps
+ *   bench console   CONSOLE_KIB of text between two lines "console begins" and "console ends"
  */
+#include "tests/bench/loops.h"
 #include "tests/guests/unix/user/lib/unix.h"
 
-#define BATCHES 31
-#define PAGE    4096ul
-#define PAGES   256
+#define MAX_BATCHES 31
+#define QUICK       7           /* batches */
+#define BATCH_NS    20000000ull /* no batch is meant to last longer */
+#define CONSOLE_KIB 256
+#define PAGE        4096ul
+#define PAGES       256
 
 /* One figure. run() fills samples[]. */
 struct row {
@@ -18,13 +26,14 @@ struct row {
 	unsigned int count;
 };
 
-static uint64_t samples[BATCHES];
+static uint64_t samples[MAX_BATCHES];
+static unsigned int batches = MAX_BATCHES;
 
 static void report(const char *name)
 {
 	unsigned int i, j;
 
-	for (i = 1; i < BATCHES; i++) {
+	for (i = 1; i < batches; i++) {
 		uint64_t v = samples[i];
 
 		for (j = i; j > 0 && samples[j - 1] > v; j--)
@@ -32,20 +41,69 @@ static void report(const char *name)
 		samples[j] = v;
 	}
 	printf("bench %s: %lu %lu\n", name, (unsigned long)samples[0],
-	       (unsigned long)samples[BATCHES / 2]);
+	       (unsigned long)samples[batches / 2]);
 }
 
 static void repeat(const struct row *r)
 {
-	unsigned int b, i;
+	uint64_t start = clock_ns(), one;
+	unsigned int b, i, count = r->count;
 
 	r->once();
-	for (b = 0; b < BATCHES; b++) {
-		uint64_t start = clock_ns();
-
-		for (i = 0; i < r->count; i++)
+	one = clock_ns() - start;
+	if (one * count > BATCH_NS)
+		count = (unsigned int)(BATCH_NS / one) + 1;
+	for (b = 0; b < batches; b++) {
+		start = clock_ns();
+		for (i = 0; i < count; i++)
 			r->once();
-		samples[b] = (clock_ns() - start) / r->count;
+		samples[b] = (clock_ns() - start) / count;
+	}
+}
+
+static uint64_t kept; /* so that no loop is in vain */
+static void *memory;
+
+static void integers(void)
+{
+	kept += loop_integer(kept);
+}
+
+static void floating(void)
+{
+	kept += loop_floating(-0.5) > 0;
+}
+
+static void memory_copy(void)
+{
+	loop_memory(memory);
+}
+
+static void copies(const struct row *r)
+{
+	long at = mmap(NULL, 2 * LOOP_BYTES, PROT_READ | PROT_WRITE);
+
+	if (at < 0)
+		return;
+	memory = (void *)at;
+	memset(memory, 1, 2 * LOOP_BYTES);
+	repeat(r);
+	munmap(memory, 2 * LOOP_BYTES);
+}
+
+/* How much later than asked a sleep of a millisecond ends. */
+static void lateness(const struct row *r)
+{
+	enum { ASKED = 1000000 };
+	unsigned int b;
+
+	(void)r;
+	for (b = 0; b < batches; b++) {
+		uint64_t start = clock_ns(), took;
+
+		sleep_ns(ASKED);
+		took = clock_ns() - start;
+		samples[b] = took > ASKED ? took - ASKED : 1;
 	}
 }
 
@@ -112,7 +170,7 @@ static void page_faults(bool upwards)
 {
 	unsigned int b, i;
 
-	for (b = 0; b < BATCHES; b++) {
+	for (b = 0; b < batches; b++) {
 		char *p = (char *)mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE);
 		uint64_t start = clock_ns();
 
@@ -164,7 +222,7 @@ static void pipe_switch(const struct row *r)
 	(void)r;
 	close(to[0]);
 	close(from[1]);
-	for (b = 0; b < BATCHES; b++) {
+	for (b = 0; b < batches; b++) {
 		uint64_t start = clock_ns();
 
 		for (i = 0; i < ROUNDS; i++) {
@@ -189,7 +247,7 @@ static void yield_switch(const struct row *r)
 	if (pid == 0)
 		for (;;)
 			yield();
-	for (b = 0; b < BATCHES; b++) {
+	for (b = 0; b < batches; b++) {
 		uint64_t start = clock_ns();
 
 		for (i = 0; i < ROUNDS; i++)
@@ -201,6 +259,9 @@ static void yield_switch(const struct row *r)
 }
 
 static const struct row rows[] = {
+	{ "integer loop", repeat, integers, 20 },
+	{ "floating-point loop", repeat, floating, 20 },
+	{ "memory copy", copies, memory_copy, 4 },
 	{ "null system call", repeat, null_call, 2000 },
 	{ "signal delivery", signals, signal_self, 300 },
 	{ "mmap and munmap", repeat, map_and_unmap, 300 },
@@ -211,18 +272,47 @@ static const struct row rows[] = {
 	{ "switch by yield", yield_switch, NULL, 0 },
 	{ "fork and exit", repeat, fork_and_exit, 20 },
 	{ "fork, exec and exit", repeat, fork_exec_and_exit, 20 },
+	{ "timer lateness", lateness, NULL, 0 },
 };
+
+static void console(void)
+{
+	static const char line[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n";
+	char text[1024];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(text); i++)
+		text[i] = line[i % (sizeof(line) - 1)];
+	printf("console begins\n");
+	for (i = 0; i < CONSOLE_KIB; i++)
+		write(1, text, sizeof(text));
+	printf("console ends\n");
+}
 
 int main(int argc, char **argv)
 {
 	char only[40] = "";
-	unsigned int i;
+	unsigned int i, first = 1;
 
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
-	for (i = 1; i < (unsigned int)argc; i++)
+	if (argc > 1 && !strcmp(argv[1], "idle")) {
+		printf("bench idles\n");
+		sleep_ns(60000000000ull);
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "console")) {
+		console();
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "quick")) {
+		batches = QUICK;
+		first = 2;
+	}
+	for (i = first; i < (unsigned int)argc; i++)
 		pv_snprintf(only + strlen(only), sizeof(only) - strlen(only), "%s%s",
-		            i > 1 ? " " : "", argv[i]);
+		            i > first ? " " : "", argv[i]);
 	for (i = 0; i < COUNT(rows); i++) {
 		if (strncmp(rows[i].name, only, strlen(only)))
 			continue;
