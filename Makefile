@@ -45,7 +45,7 @@ HOST_SRCS  := $(foreach d,$(HOST_DIRS),$(wildcard $(d)/*.c $(d)/*.S))
 HOST_MAIN  := hypervisor-stub/toolstack/main.c
 HOST_OBJS  := $(patsubst %,$(O)/host/%.o,$(filter-out $(HOST_MAIN),$(HOST_SRCS)))
 
-GUEST_DIRS := pvops pvops/boot pvops/lib frontends frontends/native
+GUEST_DIRS := pvops pvops/boot pvops/lib pvops/native frontends frontends/native
 GUEST_SRCS := $(foreach d,$(GUEST_DIRS),$(wildcard $(d)/*.c $(d)/*.S))
 GUEST_OBJS := $(patsubst %,$(O)/guest/%.o,$(GUEST_SRCS))
 GHOST_OBJS := $(patsubst %,$(O)/ghost/%.o,$(filter %.c,$(GUEST_SRCS)))

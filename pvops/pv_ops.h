@@ -133,6 +133,7 @@ struct pv_lock_ops {
 
 struct pv_ops {
 	const char *name;
+	bool is_native; /* ring 0 on a machine, real or emulated; else there is a hypervisor */
 	struct pv_cpu_ops cpu;
 	struct pv_mmu_ops mmu;
 	struct pv_irq_ops irq;
@@ -142,6 +143,11 @@ struct pv_ops {
 
 /* The set in force. */
 extern struct pv_ops pv_ops;
+
+static inline bool pv_is_native(void)
+{
+	return pv_ops.is_native;
+}
 
 /* The sets. */
 extern const struct pv_ops pv_ops_xen;
