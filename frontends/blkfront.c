@@ -296,7 +296,7 @@ static unsigned tell(struct blkfront_queue *q, bool notify, struct blkdev_req *l
 
 	if (notify)
 		pv_evtchn_send(q->port);
-	if (pv_load(&f->is_broken) && !pv_xchg(&f->is_told, true))
+	if (pv_load(&f->common.is_broken) && !pv_xchg(&f->is_told, true))
 		blkfront_attend(f);
 	if (!list)
 		return 0;
@@ -304,7 +304,7 @@ static unsigned tell(struct blkfront_queue *q, bool notify, struct blkdev_req *l
 	n = deliver(list);
 	pv_irq_restore(irq);
 	if (pv_load(&f->sleepers))
-		pv_wake(&f->q);
+		pv_wake(&f->common.q);
 	return n;
 }
 
@@ -505,7 +505,7 @@ static bool poll_for(struct blkfront *f, struct blkdev_req *req, uint64_t *began
 		if (is_finished(req))
 			return true;
 		pv_cpu_relax();
-	} while (!pv_load(&f->attention) && pv_now_ns() - *began < limit);
+	} while (!pv_load(&f->common.attention) && pv_now_ns() - *began < limit);
 	return false;
 }
 
@@ -530,12 +530,12 @@ static bool is_over(void *arg)
 {
 	const struct sleep *s = arg;
 
-	return is_finished(s->req) || pv_load_acquire(&s->front->attention);
+	return is_finished(s->req) || pv_load_acquire(&s->front->common.attention);
 }
 
 static void sleep_for(struct blkfront *f, struct blkdev_req *req)
 {
-	uint64_t limit = pv_load(&f->is_broken) ? HELD_NS : SLEEP_MAX_NS;
+	uint64_t limit = pv_load(&f->common.is_broken) ? HELD_NS : SLEEP_MAX_NS;
 	struct sleep s = { f, req };
 	unsigned i;
 
@@ -543,11 +543,11 @@ static void sleep_for(struct blkfront *f, struct blkdev_req *req)
 	for (i = 0; i < f->nr_queues; i++)
 		blkfront_drain(f->queue[i]); /* arms */
 	f->queue[0]->stats.sleeps++;
-	pv_wait(&f->q, is_over, &s, pv_now_ns() + limit);
+	pv_wait(&f->common.q, is_over, &s, pv_now_ns() + limit);
 	__atomic_fetch_sub(&f->sleepers, 1, __ATOMIC_SEQ_CST);
 	poll(&f->dev);
-	if (pv_load(&f->is_broken))
-		pv_store_release(&f->attention, 1);
+	if (pv_load(&f->common.is_broken))
+		pv_store_release(&f->common.attention, 1);
 }
 
 static int wait(struct blkdev *dev, struct blkdev_req *req)
@@ -557,7 +557,7 @@ static int wait(struct blkdev *dev, struct blkdev_req *req)
 
 	poll(dev);
 	while (!is_finished(req)) {
-		if (pv_load(&f->attention)) {
+		if (pv_load(&f->common.attention)) {
 			blkfront_service(dev);
 		} else if (!poll_for(f, req, &began)) {
 			sleep_for(f, req);

@@ -12,7 +12,7 @@
  * as one or more parts, each one ring entry.
  *
  * Locking: a queue's lock, events masked, guards all of the queue. No call-back is made, no event
- * sent, nobody woken with it held. `serving` is held by the one thread that talks to the store.
+ * sent, nobody woken with it held. One thread at a time talks to the store (front.h).
  *
  * The ring is shared with a back-end that is not trusted: its indexes and responses are read once
  * and checked. What it was told in the past is kept here, in parts; nothing is read back from the
@@ -23,6 +23,7 @@
 
 #include "abi/io/blkif.h"
 #include "frontends/blkdev.h"
+#include "frontends/front.h"
 #include "pvops/barrier.h"
 #include "pvops/cpu.h"
 #include "pvops/gnttab.h"
@@ -111,20 +112,17 @@ struct blkfront_terms {
 
 struct blkfront {
 	struct blkdev dev;
+	struct front common;
 	struct pv_xenbus bus;
 	struct blkfront_options options;
 	struct blkfront_terms terms;
 	struct blkfront_queue *queue[BLKFRONT_MAX_QUEUES];
 	unsigned nr_queues; /* that have been made; the first terms.nr_queues are in use */
 	uint8_t queue_of[PV_MAX_CPUS];
-	uint32_t sleepers;  /* in blkdev_wait() */
-	uint32_t poll_ns;   /* for how long waiting polls now */
-	uint32_t attention; /* something for blkfront_service() */
-	uint32_t serving;
-	bool is_broken; /* the back-end has lied: its ring is not looked at any more */
-	bool is_told;   /* those who wait know of it */
-	bool is_open;   /* the store's watch is there */
-	struct pv_waitq q;
+	uint32_t sleepers; /* in blkdev_wait() */
+	uint32_t poll_ns;  /* for how long waiting polls now */
+	bool is_told;      /* those who wait know of it */
+	bool is_open;      /* the store's watch is there */
 	struct blkfront *spare;
 };
 

@@ -26,57 +26,31 @@
 #include "pvops/lib/format.h"
 #include "pvops/lib/string.h"
 
-#define ANSWER_NS   5000000000ull  /* for a back-end to take its next step */
 #define DRAIN_NS    10000000000ull /* for requests under way, at the end */
-#define LOOK_NS     100000000ull
-#define RECONNECTS  3     /* tries */
-#define POLL_NS     10000 /* to begin with */
+#define RECONNECTS  3              /* tries */
+#define POLL_NS     10000          /* to begin with */
 #define MAX_SECTORS (UINT64_MAX / BLKDEV_SECTOR)
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-/* A number in the back-end's folder; what is missing, no number or out of range is the default. */
-static uint64_t offer(const struct blkfront *f, const char *node, uint64_t most, uint64_t otherwise)
-{
-	uint64_t n;
-
-	if (pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, node, &n) || n > most)
-		return otherwise;
-	return n;
-}
-
-static bool offers(const struct blkfront *f, const char *node)
-{
-	return offer(f, node, UINT32_MAX, 0) != 0;
-}
-
-static unsigned at_most(uint64_t n, unsigned most)
+static unsigned at_most(unsigned n, unsigned most)
 {
 	return n < most ? (unsigned)n : most;
-}
-
-static unsigned count_cpus(void)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < PV_MAX_CPUS; i++)
-		n += pv_cpus[i] != NULL;
-	return n;
 }
 
 /* What has to be known before the rings are made. */
 static void agree(struct blkfront *f)
 {
 	struct blkfront_terms *t = &f->terms;
-	uint64_t queues = offer(f, "multi-queue-max-queues", UINT32_MAX, 0);
+	uint32_t queues = pv_xenbus_offer(&f->bus, "multi-queue-max-queues", UINT32_MAX, 0);
 
 	t->multi_queue = queues != 0;
-	t->nr_queues = at_most(queues ? queues : 1, at_most(count_cpus(), f->options.max_queues));
-	t->order = at_most(offer(f, "max-ring-page-order", UINT32_MAX, 0),
+	t->nr_queues = at_most(queues ? queues : 1, at_most(pv_cpu_count(), f->options.max_queues));
+	t->order = at_most(pv_xenbus_offer(&f->bus, "max-ring-page-order", UINT32_MAX, 0),
 	                   f->options.max_ring_order);
 }
 
-static bool is_sector_size(uint64_t n)
+static bool is_sector_size(uint32_t n)
 {
 	return n >= BLKDEV_SECTOR && n <= PV_PAGE_SIZE && !(n & (n - 1));
 }
@@ -85,25 +59,25 @@ static bool is_sector_size(uint64_t n)
 static int read_disk(struct blkfront *f)
 {
 	struct blkfront_terms terms = f->terms, *t = &terms;
-	uint64_t n;
+	uint32_t n;
 
 	if (pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, "sectors", &t->sectors) ||
 	    t->sectors > MAX_SECTORS)
 		return -XEN_EINVAL;
-	n = offer(f, "sector-size", UINT32_MAX, BLKDEV_SECTOR);
+	n = pv_xenbus_offer(&f->bus, "sector-size", UINT32_MAX, BLKDEV_SECTOR);
 	if (!is_sector_size(n))
 		return -XEN_EINVAL;
-	t->sector_size = (uint32_t)n;
-	n = offer(f, "physical-sector-size", UINT32_MAX, n);
-	t->physical_sector = n >= t->sector_size && !(n & (n - 1)) ? (uint32_t)n : t->sector_size;
-	t->info = (uint32_t)offer(f, "info", UINT32_MAX, 0);
-	t->flush = offers(f, "feature-flush-cache");
-	t->barrier = offers(f, "feature-barrier");
-	t->discard = offers(f, "feature-discard");
-	n = offer(f, "discard-granularity", UINT32_MAX, 0);
-	t->discard_granularity = n && n % t->sector_size == 0 ? (uint32_t)n : t->sector_size;
-	t->persistent = f->options.persistent && offers(f, "feature-persistent");
-	n = offer(f, "feature-max-indirect-segments", UINT32_MAX, 0);
+	t->sector_size = n;
+	n = pv_xenbus_offer(&f->bus, "physical-sector-size", UINT32_MAX, n);
+	t->physical_sector = n >= t->sector_size && !(n & (n - 1)) ? n : t->sector_size;
+	t->info = pv_xenbus_offer(&f->bus, "info", UINT32_MAX, 0);
+	t->flush = pv_xenbus_offers(&f->bus, "feature-flush-cache");
+	t->barrier = pv_xenbus_offers(&f->bus, "feature-barrier");
+	t->discard = pv_xenbus_offers(&f->bus, "feature-discard");
+	n = pv_xenbus_offer(&f->bus, "discard-granularity", UINT32_MAX, 0);
+	t->discard_granularity = n && n % t->sector_size == 0 ? n : t->sector_size;
+	t->persistent = f->options.persistent && pv_xenbus_offers(&f->bus, "feature-persistent");
+	n = pv_xenbus_offer(&f->bus, "feature-max-indirect-segments", UINT32_MAX, 0);
 	t->max_segments = n > BLKFRONT_DIRECT ? at_most(n, f->options.max_segments)
 	                                      : at_most(f->options.max_segments, BLKFRONT_DIRECT);
 	t->refuses_flush = false;
@@ -146,7 +120,7 @@ static int publish(uint32_t tx, void *arg)
 {
 	const struct blkfront *f = arg;
 	const struct blkfront_terms *t = &f->terms;
-	char dir[PV_XENBUS_NAME + 16];
+	char dir[PV_XENBUS_DIR];
 	unsigned i;
 	int rc;
 
@@ -161,8 +135,7 @@ static int publish(uint32_t tx, void *arg)
 	if (!rc)
 		rc = pv_xs_printf(tx, f->bus.name, "protocol", XEN_IO_PROTO_ABI_X86_64);
 	for (i = 0; !rc && i < t->nr_queues; i++) {
-		pv_snprintf(dir, sizeof(dir), t->nr_queues > 1 ? "%s/queue-%u" : "%s", f->bus.name,
-		            i);
+		pv_xenbus_queue_dir(&f->bus, i, t->nr_queues, dir);
 		rc = publish_queue(tx, f, i, dir);
 	}
 	return rc;
@@ -193,48 +166,30 @@ static void drop_queues(struct blkfront *f)
 	}
 }
 
-/* Until the back-end is in a state; -XEN_ENODEV when it goes, or is not there. */
-static int await(struct blkfront *f, enum xenbus_state state, uint32_t gone)
-{
-	enum xenbus_state seen = XenbusStateUnknown;
-	int rc = pv_xenbus_wait(&f->bus, PV_XENBUS_STATE(state) | gone, ANSWER_NS, &seen);
-
-	if (rc == -XEN_ETIMEDOUT && seen == XenbusStateUnknown)
-		return -XEN_ENODEV;
-	return rc ? rc : seen == state ? 0 : -XEN_ENODEV;
-}
-
-/* One failure, one line that says which step it was. */
-static int failed(struct blkfront *f, int rc, const char *step)
-{
-	pv_xenbus_error(&f->bus, rc, "%s", step);
-	return rc;
-}
-
 static int connect(struct blkfront *f)
 {
 	int rc = pv_xenbus_switch(&f->bus, XenbusStateInitialising);
 
 	/* One that was closed before needs a moment to notice that it is wanted again. */
 	if (!rc)
-		rc = await(f, XenbusStateInitWait, 0);
+		rc = pv_xenbus_await(&f->bus, XenbusStateInitWait, 0);
 	if (rc)
-		return failed(f, rc, "waiting for the back-end");
+		return pv_xenbus_error(&f->bus, rc, "waiting for the back-end");
 	agree(f);
 	rc = make_queues(f);
 	if (rc)
-		return failed(f, rc, "making the rings");
+		return pv_xenbus_error(&f->bus, rc, "making the rings");
 	rc = pv_xs_transact(publish, f);
 	if (!rc)
 		rc = pv_xenbus_switch(&f->bus, XenbusStateInitialised);
 	if (rc)
-		return failed(f, rc, "publishing the rings");
-	rc = await(f, XenbusStateConnected, PV_XENBUS_GONE);
+		return pv_xenbus_error(&f->bus, rc, "publishing the rings");
+	rc = pv_xenbus_await(&f->bus, XenbusStateConnected, PV_XENBUS_GONE);
 	if (rc)
-		return failed(f, rc, "waiting for the connection");
+		return pv_xenbus_error(&f->bus, rc, "waiting for the connection");
 	rc = read_disk(f);
 	if (rc)
-		return failed(f, rc, "reading what disk it is");
+		return pv_xenbus_error(&f->bus, rc, "reading what disk it is");
 	return pv_xenbus_switch(&f->bus, XenbusStateConnected);
 }
 
@@ -308,13 +263,7 @@ static void disconnect(struct blkfront *f)
 
 	for (i = 0; i < f->nr_queues; i++)
 		blkfront_queue_stop(f->queue[i]);
-	if (!pv_xenbus_switch(&f->bus, XenbusStateClosing))
-		pv_xenbus_wait(&f->bus, PV_XENBUS_GONE, ANSWER_NS, NULL);
-	if (!pv_xenbus_switch(&f->bus, XenbusStateClosed))
-		pv_xenbus_wait(&f->bus,
-		               PV_XENBUS_STATE(XenbusStateClosed) |
-		                       PV_XENBUS_STATE(XenbusStateUnknown),
-		               ANSWER_NS, NULL);
+	pv_xenbus_leave(&f->bus);
 	for (i = 0; i < f->nr_queues; i++)
 		blkfront_queue_down(f->queue[i]);
 }
@@ -337,10 +286,10 @@ static bool drain_all(struct blkfront *f)
 	unsigned i;
 
 	__atomic_fetch_add(&f->sleepers, 1, __ATOMIC_SEQ_CST);
-	while (!is_idle(f) && !pv_load(&f->is_broken) && pv_now_ns() < deadline_ns) {
+	while (!is_idle(f) && !pv_load(&f->common.is_broken) && pv_now_ns() < deadline_ns) {
 		for (i = 0; i < f->nr_queues; i++)
 			blkfront_drain(f->queue[i]);
-		pv_wait(&f->q, is_idle, f, pv_now_ns() + LOOK_NS);
+		pv_wait(&f->common.q, is_idle, f, pv_now_ns() + FRONT_LOOK_NS);
 	}
 	__atomic_fetch_sub(&f->sleepers, 1, __ATOMIC_SEQ_CST);
 	return is_idle(f);
@@ -352,7 +301,7 @@ static void end(struct blkfront *f, const char *why)
 	set_gone(f);
 	disconnect(f);
 	if (fail_requests(f))
-		pv_store(&f->is_broken, true); /* and looked at again and again */
+		pv_store(&f->common.is_broken, true); /* and looked at again and again */
 	say_changed(f);
 }
 
@@ -400,24 +349,21 @@ static void look_at_size(struct blkfront *f)
 	say_changed(f);
 }
 
-static void look(struct blkfront *f)
+static void look(void *arg)
 {
+	struct blkfront *f = arg;
 	uint64_t state;
-	int rc;
 
 	if (blkdev_is_gone(&f->dev)) {
 		fail_requests(f); /* what was held may have been let go */
 		return;
 	}
-	if (pv_load(&f->is_broken)) {
+	if (pv_load(&f->common.is_broken)) {
 		end(f, "closed, for its back-end is not to be trusted");
 		return;
 	}
-	rc = pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, "state", &state);
-	if (rc == -XEN_EIO || rc == -XEN_ETIMEDOUT || rc == -XEN_ENODEV)
-		return; /* the store itself is in trouble: the ring may go on without it */
-	if (rc)         /* not there, nothing that we may see, or no number */
-		state = XenbusStateUnknown;
+	if (pv_xenbus_look(&f->bus, &state))
+		return; /* the ring may go on without the store */
 	switch (state) {
 	case XenbusStateConnected:
 		look_at_size(f);
@@ -439,29 +385,14 @@ static void look(struct blkfront *f)
 	}
 }
 
-static bool is_served(void *arg)
-{
-	return !pv_load_acquire(&((struct blkfront *)arg)->serving);
-}
-
 void blkfront_service(struct blkdev *dev)
 {
-	struct blkfront *f = (struct blkfront *)dev;
-
-	if (pv_xchg(&f->serving, 1)) {
-		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
-		return;
-	}
-	while (pv_xchg(&f->attention, 0))
-		look(f);
-	pv_store_release(&f->serving, 0);
-	pv_wake(&f->q);
+	front_service(&((struct blkfront *)dev)->common, look, dev);
 }
 
 void blkfront_attend(struct blkfront *f)
 {
-	pv_store_release(&f->attention, 1);
-	pv_wake(&f->q);
+	front_attend(&f->common);
 	if (f->dev.attention)
 		f->dev.attention(&f->dev, f->dev.arg);
 }
@@ -473,15 +404,11 @@ static void on_change(struct pv_xenbus *bus)
 
 void blkfront_accuse(struct blkfront *f, const char *fmt, ...)
 {
-	char text[120];
 	va_list ap;
 
-	if (pv_xchg(&f->is_broken, true))
-		return;
 	va_start(ap, fmt);
-	pv_vsnprintf(text, sizeof(text), fmt, ap);
+	front_accuse(&f->common, &f->bus, fmt, ap);
 	va_end(ap);
-	pv_log("%s: the back-end %s\n", f->bus.name, text);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
@@ -541,14 +468,13 @@ void blkfront_close(struct blkdev *dev)
 	uint64_t deadline_ns = pv_now_ns() + DRAIN_NS;
 
 	drain_all(f);
-	while (pv_xchg(&f->serving, 1))
-		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
+	front_retire(&f->common);
 	if (!blkdev_is_gone(dev)) {
 		set_gone(f);
 		disconnect(f);
 	}
 	while (fail_requests(f) && pv_now_ns() < deadline_ns)
-		pv_wait(&f->q, is_idle, f, pv_now_ns() + LOOK_NS);
+		pv_wait(&f->common.q, is_idle, f, pv_now_ns() + FRONT_LOOK_NS);
 	if (is_idle(f))
 		release(f);
 	else /* the back-end holds pages of requests: neither may be used again */
@@ -570,27 +496,6 @@ static void take_options(struct blkfront *f, const struct blkfront_options *o)
 	                                  BLKFRONT_MAX_SEGMENTS);
 }
 
-static int parse_node(const char *node, unsigned *vdev)
-{
-	const char *c, *digits = node;
-	uint64_t n = 0;
-
-	for (c = node; *c; c++)
-		if (*c == '/')
-			digits = c + 1;
-	if (!*digits)
-		return -XEN_EINVAL;
-	for (c = digits; *c; c++) {
-		if (*c < '0' || *c > '9' || n > UINT32_MAX)
-			return -XEN_EINVAL;
-		n = n * 10 + (uint64_t)(*c - '0');
-	}
-	if (n > UINT32_MAX)
-		return -XEN_EINVAL;
-	*vdev = (unsigned)n;
-	return 0;
-}
-
 int blkfront_open(const char *node, const struct blkfront_options *options, struct blkdev **dev)
 {
 	struct blkfront *f = take_front();
@@ -604,7 +509,7 @@ int blkfront_open(const char *node, const struct blkfront_options *options, stru
 	f->bus.arg = f;
 	f->poll_ns = POLL_NS;
 	take_options(f, options);
-	rc = parse_node(node, &vdev);
+	rc = pv_xenbus_number(node, &vdev);
 	if (!rc)
 		blkfront_name(vdev, f->dev.name);
 	if (!rc)
@@ -625,24 +530,9 @@ int blkfront_open(const char *node, const struct blkfront_options *options, stru
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-struct each {
-	int (*fn)(const char *node, unsigned vdev, void *arg);
-	void *arg;
-};
-
-static int visit(const char *node, void *arg)
-{
-	const struct each *e = arg;
-	unsigned vdev;
-
-	return parse_node(node, &vdev) ? 0 : e->fn(node, vdev, e->arg);
-}
-
 int blkfront_each(int (*fn)(const char *node, unsigned vdev, void *arg), void *arg)
 {
-	struct each e = { fn, arg };
-
-	return pv_xenbus_each("vbd", visit, &e);
+	return pv_xenbus_each_number("vbd", fn, arg);
 }
 
 /* Xen docs/misc/vbd-interface.txt: majors 202, 8 and 3 with their minors, and the extended ones. */

@@ -9,7 +9,7 @@
  * are linked to its first, which counts those that are not answered and holds what the kernel gave.
  *
  * Locking: a queue's lock, events masked, guards both of its rings. No call-back is made and no
- * event sent with it held. `serving` is held by the one thread that talks to the store.
+ * event sent with it held. One thread at a time talks to the store (front.h).
  *
  * The rings are shared with a back-end that is not trusted: indexes and responses are read once and
  * checked, and nothing of what was asked is read back from them.
@@ -18,6 +18,7 @@
 #define FRONTENDS_NETFRONT_H
 
 #include "abi/io/netif.h"
+#include "frontends/front.h"
 #include "frontends/netdev.h"
 #include "pvops/barrier.h"
 #include "pvops/cpu.h"
@@ -71,15 +72,14 @@ struct netfront_queue {
 
 struct netfront {
 	struct netdev dev;
+	struct front common;
 	struct pv_xenbus bus;
 	struct netdev_info info;
 	bool split, multi_queue;
 	struct netfront_queue *queue[NETFRONT_MAX_QUEUES];
 	unsigned nr_queues;
-	uint32_t attention, serving;
-	bool is_broken, is_gone, is_open;
+	bool is_gone, is_open;
 	unsigned generation; /* of the connection: the back-end tells a new one by it */
-	struct pv_waitq q;
 };
 
 extern const struct netdev_ops netfront_ops;

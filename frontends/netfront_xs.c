@@ -22,27 +22,10 @@
 #include "pvops/lib/format.h"
 #include "pvops/lib/string.h"
 
-#define ANSWER_NS 5000000000ull /* for a back-end to take its next step */
-#define LOOK_NS   100000000ull
-#define MAX_MTU   65000u
-#define STD_MTU   1500u
+#define MAX_MTU 65000u
+#define STD_MTU 1500u
 
 /* ---- what is agreed --------------------------------------------------------------------------- */
-
-/* A number in the back-end's folder; what is missing, no number or out of range is the default. */
-static unsigned offer(const struct netfront *f, const char *node, unsigned most, unsigned otherwise)
-{
-	uint64_t n;
-
-	if (pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, node, &n) || n > most)
-		return otherwise;
-	return (unsigned)n;
-}
-
-static bool offers(const struct netfront *f, const char *node)
-{
-	return offer(f, node, UINT32_MAX, 0) != 0;
-}
 
 static int digit(char c)
 {
@@ -75,19 +58,11 @@ static int read_mac(struct netfront *f)
 	return 0;
 }
 
-static unsigned count_cpus(void)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < PV_MAX_CPUS; i++)
-		n += pv_cpus[i] != NULL;
-	return n;
-}
-
 static int agree(struct netfront *f)
 {
 	struct netdev_info *info = &f->info;
-	unsigned queues = offer(f, "multi-queue-max-queues", UINT32_MAX, 0), cpus = count_cpus();
+	unsigned queues = pv_xenbus_offer(&f->bus, "multi-queue-max-queues", UINT32_MAX, 0);
+	unsigned cpus = pv_cpu_count();
 
 	f->multi_queue = queues != 0;
 	info->queues = queues > 1 ? queues : 1;
@@ -96,16 +71,16 @@ static int agree(struct netfront *f)
 	if (info->queues > NETFRONT_MAX_QUEUES)
 		info->queues = NETFRONT_MAX_QUEUES;
 	info->tx_depth = info->rx_depth = NETFRONT_SLOTS;
-	f->split = offers(f, "feature-split-event-channels");
-	info->sg = offers(f, "feature-sg");
-	info->gso_ipv4 = info->sg && offers(f, "feature-gso-tcpv4");
-	info->gso_ipv6 = info->sg && offers(f, "feature-gso-tcpv6");
+	f->split = pv_xenbus_offers(&f->bus, "feature-split-event-channels");
+	info->sg = pv_xenbus_offers(&f->bus, "feature-sg");
+	info->gso_ipv4 = info->sg && pv_xenbus_offers(&f->bus, "feature-gso-tcpv4");
+	info->gso_ipv6 = info->sg && pv_xenbus_offers(&f->bus, "feature-gso-tcpv6");
 	info->csum_ipv4 = true; /* every back-end does; there is no key for it */
-	info->csum_ipv6 = offers(f, "feature-ipv6-csum-offload");
-	info->mtu = offer(f, "mtu", MAX_MTU, STD_MTU);
+	info->csum_ipv6 = pv_xenbus_offers(&f->bus, "feature-ipv6-csum-offload");
+	info->mtu = pv_xenbus_offer(&f->bus, "mtu", MAX_MTU, STD_MTU);
 	if (info->mtu < 68)
 		info->mtu = STD_MTU;
-	if (!offers(f, "feature-rx-copy"))
+	if (!pv_xenbus_offers(&f->bus, "feature-rx-copy"))
 		return -XEN_EOPNOTSUPP;
 	return read_mac(f);
 }
@@ -134,7 +109,7 @@ static int publish(uint32_t tx, void *arg)
 		                                "feature-sg",        "feature-gso-tcpv4",
 		                                "feature-gso-tcpv6", "feature-ipv6-csum-offload" };
 	const struct netfront *f = arg;
-	char dir[PV_XENBUS_NAME + 16];
+	char dir[PV_XENBUS_DIR];
 	unsigned i;
 	int rc = 0;
 
@@ -145,8 +120,7 @@ static int publish(uint32_t tx, void *arg)
 	if (!rc && f->multi_queue)
 		rc = pv_xs_printf(tx, f->bus.name, "multi-queue-num-queues", "%u", f->info.queues);
 	for (i = 0; !rc && i < f->info.queues; i++) {
-		pv_snprintf(dir, sizeof(dir), f->info.queues > 1 ? "%s/queue-%u" : "%s",
-		            f->bus.name, i);
+		pv_xenbus_queue_dir(&f->bus, i, f->info.queues, dir);
 		rc = publish_queue(tx, f, f->queue[i], dir);
 	}
 	return rc;
@@ -175,51 +149,35 @@ static void drop_queues(struct netfront *f)
 		netfront_queue_down(f->queue[i]);
 }
 
-static int await(struct netfront *f, enum xenbus_state state, uint32_t gone)
-{
-	enum xenbus_state seen = XenbusStateUnknown;
-	int rc = pv_xenbus_wait(&f->bus, PV_XENBUS_STATE(state) | gone, ANSWER_NS, &seen);
-
-	if (rc == -XEN_ETIMEDOUT && seen == XenbusStateUnknown)
-		return -XEN_ENODEV;
-	return rc ? rc : seen == state ? 0 : -XEN_ENODEV;
-}
-
-static int failed(struct netfront *f, int rc, const char *step)
-{
-	pv_xenbus_error(&f->bus, rc, "%s", step);
-	return rc;
-}
-
 static int connect(struct netfront *f)
 {
 	int rc = pv_xenbus_switch(&f->bus, XenbusStateInitialising);
 
 	if (!rc)
-		rc = await(f, XenbusStateInitWait, 0);
+		rc = pv_xenbus_await(&f->bus, XenbusStateInitWait, 0);
 	if (rc)
-		return failed(f, rc, "waiting for the back-end");
+		return pv_xenbus_error(&f->bus, rc, "waiting for the back-end");
 	rc = agree(f);
 	if (rc)
-		return failed(f, rc, "reading what the back-end offers");
+		return pv_xenbus_error(&f->bus, rc, "reading what the back-end offers");
 	rc = make_queues(f);
 	if (rc)
-		return failed(f, rc, "making the rings");
+		return pv_xenbus_error(&f->bus, rc, "making the rings");
 	f->generation++;
 	rc = pv_xs_transact(publish, f);
 	if (!rc)
 		rc = pv_xenbus_switch(&f->bus, XenbusStateConnected);
 	if (rc)
-		return failed(f, rc, "publishing the rings");
-	rc = await(f, XenbusStateConnected, PV_XENBUS_GONE);
-	return rc ? failed(f, rc, "waiting for the connection") : 0;
+		return pv_xenbus_error(&f->bus, rc, "publishing the rings");
+	rc = pv_xenbus_await(&f->bus, XenbusStateConnected, PV_XENBUS_GONE);
+	return rc ? pv_xenbus_error(&f->bus, rc, "waiting for the connection") : 0;
 }
 
 static void open_queues(struct netfront *f)
 {
 	unsigned i;
 
-	f->info.link_up = offer(f, "carrier", 1, 1);
+	f->info.link_up = pv_xenbus_offer(&f->bus, "carrier", 1, 1);
 	for (i = 0; i < f->info.queues; i++)
 		netfront_queue_open(f->queue[i]);
 }
@@ -239,13 +197,7 @@ static void disconnect(struct netfront *f)
 
 	for (i = 0; i < f->nr_queues; i++)
 		netfront_queue_stop(f->queue[i]);
-	if (!pv_xenbus_switch(&f->bus, XenbusStateClosing))
-		pv_xenbus_wait(&f->bus, PV_XENBUS_GONE, ANSWER_NS, NULL);
-	if (!pv_xenbus_switch(&f->bus, XenbusStateClosed))
-		pv_xenbus_wait(&f->bus,
-		               PV_XENBUS_STATE(XenbusStateClosed) |
-		                       PV_XENBUS_STATE(XenbusStateUnknown),
-		               ANSWER_NS, NULL);
+	pv_xenbus_leave(&f->bus);
 	drop_queues(f);
 }
 
@@ -272,7 +224,7 @@ static void reconnect(struct netfront *f)
 
 static void look_at_link(struct netfront *f)
 {
-	bool up = offer(f, "carrier", 1, 1);
+	bool up = pv_xenbus_offer(&f->bus, "carrier", 1, 1);
 
 	if (up == f->info.link_up)
 		return;
@@ -280,22 +232,19 @@ static void look_at_link(struct netfront *f)
 	say_changed(f);
 }
 
-static void look(struct netfront *f)
+static void look(void *arg)
 {
+	struct netfront *f = arg;
 	uint64_t state;
-	int rc;
 
 	if (pv_load(&f->is_gone))
 		return;
-	if (pv_load(&f->is_broken)) {
+	if (pv_load(&f->common.is_broken)) {
 		end(f, "closed, for its back-end is not to be trusted");
 		return;
 	}
-	rc = pv_xs_read_u64(PV_XS_NO_TX, f->bus.otherend, "state", &state);
-	if (rc == -XEN_EIO || rc == -XEN_ETIMEDOUT || rc == -XEN_ENODEV)
-		return; /* the store itself is in trouble: the rings may go on without it */
-	if (rc)
-		state = XenbusStateUnknown;
+	if (pv_xenbus_look(&f->bus, &state))
+		return; /* the rings may go on without the store */
 	switch (state) {
 	case XenbusStateConnected:
 		look_at_link(f);
@@ -315,29 +264,14 @@ static void look(struct netfront *f)
 	}
 }
 
-static bool is_served(void *arg)
-{
-	return !pv_load_acquire(&((struct netfront *)arg)->serving);
-}
-
 void netfront_service(struct netdev *dev)
 {
-	struct netfront *f = (struct netfront *)dev;
-
-	if (pv_xchg(&f->serving, 1)) {
-		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
-		return;
-	}
-	while (pv_xchg(&f->attention, 0))
-		look(f);
-	pv_store_release(&f->serving, 0);
-	pv_wake(&f->q);
+	front_service(&((struct netfront *)dev)->common, look, dev);
 }
 
 static void attend(struct netfront *f)
 {
-	pv_store_release(&f->attention, 1);
-	pv_wake(&f->q);
+	front_attend(&f->common);
 	if (f->dev.client.attention)
 		f->dev.client.attention(&f->dev);
 }
@@ -350,16 +284,14 @@ static void on_change(struct pv_xenbus *bus)
 /* From the data path, with a queue's lock held: said at once, acted upon by a thread. */
 void netfront_accuse(struct netfront *f, const char *fmt, ...)
 {
-	char text[120];
 	va_list ap;
+	bool is_new;
 
-	if (pv_xchg(&f->is_broken, true))
-		return;
 	va_start(ap, fmt);
-	pv_vsnprintf(text, sizeof(text), fmt, ap);
+	is_new = front_accuse(&f->common, &f->bus, fmt, ap);
 	va_end(ap);
-	pv_log("%s: the back-end %s\n", f->bus.name, text);
-	attend(f);
+	if (is_new)
+		attend(f);
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
@@ -411,34 +343,12 @@ void netfront_close(struct netdev *dev)
 {
 	struct netfront *f = (struct netfront *)dev;
 
-	while (pv_xchg(&f->serving, 1))
-		pv_wait(&f->q, is_served, f, pv_now_ns() + LOOK_NS);
+	front_retire(&f->common);
 	if (!f->is_gone) {
 		pv_store_release(&f->is_gone, true);
 		disconnect(f);
 	}
 	put_front(f);
-}
-
-static int parse_handle(const char *node, unsigned *handle)
-{
-	const char *c, *digits = node;
-	uint64_t n = 0;
-
-	for (c = node; *c; c++)
-		if (*c == '/')
-			digits = c + 1;
-	if (!*digits)
-		return -XEN_EINVAL;
-	for (c = digits; *c; c++) {
-		if (*c < '0' || *c > '9' || n > UINT32_MAX)
-			return -XEN_EINVAL;
-		n = n * 10 + (uint64_t)(*c - '0');
-	}
-	if (n > UINT32_MAX)
-		return -XEN_EINVAL;
-	*handle = (unsigned)n;
-	return 0;
 }
 
 int netfront_open(const char *node, const struct netdev_client *client, void *arg,
@@ -455,7 +365,7 @@ int netfront_open(const char *node, const struct netdev_client *client, void *ar
 	f->dev.arg = arg;
 	f->bus.changed = on_change;
 	f->bus.arg = f;
-	rc = parse_handle(node, &handle);
+	rc = pv_xenbus_number(node, &handle);
 	if (!rc)
 		pv_snprintf(f->dev.name, sizeof(f->dev.name), "eth%u", handle);
 	if (!rc)
@@ -478,22 +388,7 @@ void netfront_start(struct netdev *dev)
 	open_queues((struct netfront *)dev);
 }
 
-struct each {
-	int (*fn)(const char *node, unsigned handle, void *arg);
-	void *arg;
-};
-
-static int visit(const char *node, void *arg)
-{
-	const struct each *e = arg;
-	unsigned handle;
-
-	return parse_handle(node, &handle) ? 0 : e->fn(node, handle, e->arg);
-}
-
 int netfront_each(int (*fn)(const char *node, unsigned handle, void *arg), void *arg)
 {
-	struct each e = { fn, arg };
-
-	return pv_xenbus_each("vif", visit, &e);
+	return pv_xenbus_each_number("vif", fn, arg);
 }

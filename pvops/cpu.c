@@ -11,6 +11,15 @@
 struct pv_cpu *pv_cpus[PV_MAX_CPUS];
 struct shared_info *pv_shared_info;
 
+unsigned pv_cpu_count(void)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < PV_MAX_CPUS; i++)
+		n += pv_load(&pv_cpus[i]) != NULL;
+	return n;
+}
+
 int pv_cpu_install(struct pv_cpu *cpu, uint32_t id)
 {
 	if (id >= PV_MAX_CPUS)

@@ -58,6 +58,9 @@ _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == PV_INFO_MASK, "
 /* By vCPU number; NULL where the library has not brought one up. Entry 0 exists from the start. */
 extern struct pv_cpu *pv_cpus[PV_MAX_CPUS];
 
+/* How many there are now. */
+unsigned pv_cpu_count(void);
+
 #ifdef PV_HOSTED_TEST
 /* A test decides which vCPU a thread plays. */
 extern _Thread_local struct pv_cpu *pv_test_cpu;

@@ -41,6 +41,48 @@ int pv_xenbus_each(const char *kind, int (*fn)(const char *name, void *arg), voi
 	return 0;
 }
 
+int pv_xenbus_number(const char *name, uint32_t *number)
+{
+	const char *c, *digits = name;
+	uint64_t n = 0;
+
+	for (c = name; *c; c++)
+		if (*c == '/')
+			digits = c + 1;
+	if (!*digits)
+		return -XEN_EINVAL;
+	for (c = digits; *c; c++) {
+		if (*c < '0' || *c > '9' || n > UINT32_MAX)
+			return -XEN_EINVAL;
+		n = n * 10 + (uint64_t)(*c - '0');
+	}
+	if (n > UINT32_MAX)
+		return -XEN_EINVAL;
+	*number = (uint32_t)n;
+	return 0;
+}
+
+struct each {
+	int (*fn)(const char *name, uint32_t number, void *arg);
+	void *arg;
+};
+
+static int visit(const char *name, void *arg)
+{
+	const struct each *e = arg;
+	uint32_t number;
+
+	return pv_xenbus_number(name, &number) ? 0 : e->fn(name, number, e->arg);
+}
+
+int pv_xenbus_each_number(const char *kind, int (*fn)(const char *name, uint32_t number, void *arg),
+                          void *arg)
+{
+	struct each e = { fn, arg };
+
+	return pv_xenbus_each(kind, visit, &e);
+}
+
 static void on_change(struct pv_xs_watch *w, const char *path)
 {
 	struct pv_xenbus *x = w->arg;
@@ -127,6 +169,12 @@ int pv_xenbus_switch(struct pv_xenbus *x, enum xenbus_state state)
 	return pv_xs_transact(write_state, &s);
 }
 
+/* Nobody is there to tell us anything: it says nothing of the node that was asked for. */
+static bool is_store_in_trouble(int rc)
+{
+	return rc == -XEN_EIO || rc == -XEN_ENODEV || rc == -XEN_ETIMEDOUT;
+}
+
 struct waiting {
 	struct pv_xenbus *x;
 	uint32_t changes;
@@ -152,8 +200,8 @@ int pv_xenbus_wait(struct pv_xenbus *x, uint32_t states, uint64_t limit_ns, enum
 		rc = read_state(PV_XS_NO_TX, x->otherend, &state);
 		if (seen)
 			*seen = state;
-		if (rc == -XEN_EIO || rc == -XEN_ENODEV || rc == -XEN_ETIMEDOUT)
-			return rc; /* there is no store to tell us anything */
+		if (is_store_in_trouble(rc))
+			return rc;
 		if (states & PV_XENBUS_STATE(state))
 			return 0;
 		if (!in_time)
@@ -162,9 +210,63 @@ int pv_xenbus_wait(struct pv_xenbus *x, uint32_t states, uint64_t limit_ns, enum
 	}
 }
 
+int pv_xenbus_await(struct pv_xenbus *x, enum xenbus_state state, uint32_t gone)
+{
+	enum xenbus_state seen = XenbusStateUnknown;
+	int rc = pv_xenbus_wait(x, PV_XENBUS_STATE(state) | gone, PV_XENBUS_ANSWER_NS, &seen);
+
+	if (rc == -XEN_ETIMEDOUT && seen == XenbusStateUnknown)
+		return -XEN_ENODEV;
+	return rc ? rc : seen == state ? 0 : -XEN_ENODEV;
+}
+
+int pv_xenbus_look(const struct pv_xenbus *x, uint64_t *state)
+{
+	uint64_t n;
+	int rc = pv_xs_read_u64(PV_XS_NO_TX, x->otherend, "state", &n);
+
+	if (is_store_in_trouble(rc))
+		return rc;
+	*state = rc ? XenbusStateUnknown : n;
+	return 0;
+}
+
+void pv_xenbus_leave(struct pv_xenbus *x)
+{
+	if (!pv_xenbus_switch(x, XenbusStateClosing))
+		pv_xenbus_wait(x, PV_XENBUS_GONE, PV_XENBUS_ANSWER_NS, NULL);
+	if (!pv_xenbus_switch(x, XenbusStateClosed))
+		pv_xenbus_wait(
+			x, PV_XENBUS_STATE(XenbusStateClosed) | PV_XENBUS_STATE(XenbusStateUnknown),
+			PV_XENBUS_ANSWER_NS, NULL);
+}
+
+/* ---- what is agreed upon --------------------------------------------------------------------- */
+
+uint32_t pv_xenbus_offer(const struct pv_xenbus *x, const char *node, uint32_t most,
+                         uint32_t otherwise)
+{
+	uint64_t n;
+
+	if (pv_xs_read_u64(PV_XS_NO_TX, x->otherend, node, &n) || n > most)
+		return otherwise;
+	return (uint32_t)n;
+}
+
+bool pv_xenbus_offers(const struct pv_xenbus *x, const char *node)
+{
+	return pv_xenbus_offer(x, node, UINT32_MAX, 0) != 0;
+}
+
+void pv_xenbus_queue_dir(const struct pv_xenbus *x, unsigned queue, unsigned nr_queues,
+                         char dir[PV_XENBUS_DIR])
+{
+	pv_snprintf(dir, PV_XENBUS_DIR, nr_queues > 1 ? "%s/queue-%u" : "%s", x->name, queue);
+}
+
 /* ---- failure --------------------------------------------------------------------------------- */
 
-void pv_xenbus_error(struct pv_xenbus *x, int err, const char *fmt, ...)
+int pv_xenbus_error(struct pv_xenbus *x, int err, const char *fmt, ...)
 {
 	char text[160], dir[PV_XENBUS_NAME + 8];
 	va_list ap;
@@ -175,4 +277,5 @@ void pv_xenbus_error(struct pv_xenbus *x, int err, const char *fmt, ...)
 	pv_log("%s: %s (error %d)\n", x->name, text, err);
 	pv_snprintf(dir, sizeof(dir), "error/%s", x->name);
 	pv_xs_printf(PV_XS_NO_TX, dir, "error", "%d %s", err < 0 ? -err : err, text);
+	return err;
 }

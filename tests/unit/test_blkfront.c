@@ -1030,7 +1030,7 @@ START_TEST(a_lie_ends_the_use_of_the_ring)
 	back_take_all(0);
 	tell_lie((enum lie)_i);
 	blkdev_poll(dev);
-	ck_assert(front->is_broken);
+	ck_assert(front->common.is_broken);
 	ck_assert_uint_ge(attentions, 1);
 	ck_assert(!b.finished);
 	blkdev_service(dev);
@@ -1134,7 +1134,7 @@ START_TEST(a_ring_that_changes_under_our_eyes_does_no_harm)
 		ck_assert_int_eq(
 			pthread_create(&thread, NULL, scribble, (void *)front->queue[0]->window),
 			0);
-		while (!front->is_broken) /* until the test's time is over */
+		while (!front->common.is_broken) /* until the test's time is over */
 			blkdev_poll(dev);
 		stop = true;
 		pthread_join(thread, NULL);
