@@ -186,6 +186,8 @@ help:
 #: make check-powercut    CUTS=300 power cuts under the block back-end: what was flushed is there
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs, counted before and after; many address spaces
+#: make bench            the same guest on every system that works here, beside native: about 10 minutes (QUICK=1: one), with a report
+#: make bench-compare A=old.tsv B=new.tsv   what changed beyond the noise
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-engine     the process engine's own paths, without the core
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
@@ -327,6 +329,23 @@ $(O)/bench/blk: tests/bench/blk.c tests/bench/blk_native.c tests/bench/blk_nativ
 BENCH_FOLDERS ?= /dev/shm $(O)/bench
 bench-blk: all $(O)/bench/blk
 	$(Q)$(O)/bench/blk $(O)/paravane $(O)/guests $(O)/bench/blk.tsv $(BENCH_ROUNDS) $(BENCH_FOLDERS)
+
+# What the benchmark programs share is in tests/bench, too; each names what it is made of.
+BENCH_SRCS := $(addprefix tests/bench/,bench.c machine.c workloads.c systems.c table.c figures.c spawn.c uml.c blk_native.c)
+$(O)/bench/bench: $(BENCH_SRCS) $(wildcard tests/bench/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+$(O)/bench/report $(O)/bench/diff: $(O)/bench/%: tests/bench/%.c tests/bench/table.c tests/bench/table.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
+.PHONY: bench bench-bins bench-compare
+bench-bins: $(addprefix $(O)/bench/,bench os-measure report diff)
+bench: all bench-bins
+	$(Q)$(O)/bench/bench $(O)/paravane $(O)/guests $(O)/bench/os-measure $(O)/bench/bench.tsv $(if $(QUICK),quick)
+	$(Q)$(O)/bench/report $(O)/bench/bench.tsv $(O)/bench/bench.html
+	@echo "the figures are in $(O)/bench/bench.tsv, with charts in $(O)/bench/bench.html"
+bench-compare: $(O)/bench/diff
+	$(Q)$(O)/bench/diff $(A) $(B)
 
 $(O)/bench/os: $(addprefix tests/bench/,os.c figures.c spawn.c uml.c figures.h spawn.h uml.h)
 	@mkdir -p $(@D)

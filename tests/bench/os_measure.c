@@ -173,6 +173,11 @@ static void signal_self(void)
 	kill(getpid(), SIGUSR1);
 }
 
+static void raise_signal(void)
+{
+	raise(SIGUSR1);
+}
+
 static void map_and_unmap(void)
 {
 	munmap(mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
@@ -329,6 +334,7 @@ static void measure_all(void)
 		yield_switch();
 	print("fork and exit", measure(20, fork_and_exit));
 	print("fork, exec and exit", measure(20, fork_exec_and_exit));
+	print("event round trip", measure(300, raise_signal));
 	print("timer lateness", lateness());
 }
 

@@ -3,7 +3,7 @@
  * The guest of the micro-benchmarks: measures each primitive from inside and prints one line for it,
  * "bench NAME: MIN MEDIAN" in nanoseconds. tests/bench/micro.c reads the lines.
  *
- * With the command line "idle" it prints one line and then blocks for ever, without a timer: the guest
+ * With the command line "only=event" it measures that alone, for tests/bench/workloads.c. With "idle" it prints one line and then blocks for ever, without a timer: the guest
  * at rest that the memory figure and tests/integration/test_idle.sh look at.
  */
 #include "pvops/evtchn.h"
@@ -16,7 +16,7 @@
 #include "pvops/traps.h"
 
 #define BATCHES 31
-#define PAGES	64
+#define PAGES   64
 
 static uint64_t samples[BATCHES];
 
@@ -160,8 +160,9 @@ static uint64_t touch(uint64_t va, const uint64_t *mfns, bool backwards)
 		uint64_t mfn = mfns[backwards ? PAGES - 1 - i : i];
 
 		if (pv_hc_update_va_mapping(va + i * PV_PAGE_SIZE,
-		                            pv_pte(mfn, PV_PTE_PRESENT | PV_PTE_WRITE | PV_PTE_USER |
-		                                                PV_PTE_ACCESSED | PV_PTE_DIRTY),
+		                            pv_pte(mfn, PV_PTE_PRESENT | PV_PTE_WRITE |
+		                                                PV_PTE_USER | PV_PTE_ACCESSED |
+		                                                PV_PTE_DIRTY),
 		                            UVMF_NONE))
 			pv_panic("bench: a page cannot be mapped\n");
 	}
@@ -182,7 +183,8 @@ static void measure_faults(const struct pv_boot *boot)
 
 	for (i = 0; i < PAGES; i++) {
 		*(volatile uint8_t *)(page + i * PV_PAGE_SIZE) = 1;
-		mfns[i] = pv_mmu_machine_address((void *)(page + i * PV_PAGE_SIZE)) >> PV_PAGE_SHIFT;
+		mfns[i] = pv_mmu_machine_address((void *)(page + i * PV_PAGE_SIZE)) >>
+		          PV_PAGE_SHIFT;
 		/* The tables for the window must be there: the first mapping makes them. */
 		if (pv_mmu_map_frame(va + i * PV_PAGE_SIZE, mfns[i], PV_PTE_PRESENT | PV_PTE_WRITE))
 			pv_panic("bench: no page table for the window\n");
@@ -205,6 +207,10 @@ void kernel_main(const struct pv_boot *boot)
 			pv_irq_wait();
 			pv_irq_enable();
 		}
+	}
+	if (!strcmp(boot->cmdline, "only=event")) {
+		measure_events();
+		pv_shutdown(SHUTDOWN_poweroff);
 	}
 	pv_trap_set(PV_VECTOR_BP, count_trap);
 	measure("null hypercall", 2000, in_place);

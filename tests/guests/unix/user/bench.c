@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench [quick] [NAME]: what the things cost that programs ask of a kernel, and loops that ask nothing of
+ * bench [quick|all] [NAME]: what the things cost that programs ask of a kernel, and loops that ask nothing of
  * it. Prints "bench NAME: MIN MEDIAN" in nanoseconds for one of each, or only for those that begin with
  * NAME; "quick": of fewer. tests/bench/os_measure.c measures the same by the same names elsewhere, and
  * tests/bench puts the figures side by side.
  *
+ *   bench hello     a line
  *   bench idle      says so, and sleeps
  *   bench console   CONSOLE_KIB of text between two lines "console begins" and "console ends"
  */
@@ -302,6 +303,10 @@ int main(int argc, char **argv)
 		sleep_ns(60000000000ull);
 		return 0;
 	}
+	if (argc > 1 && !strcmp(argv[1], "hello")) {
+		printf("hello from user space\n");
+		return 0;
+	}
 	if (argc > 1 && !strcmp(argv[1], "console")) {
 		console();
 		return 0;
@@ -310,6 +315,8 @@ int main(int argc, char **argv)
 		batches = QUICK;
 		first = 2;
 	}
+	if (argc > 1 && !strcmp(argv[1], "all"))
+		first = 2;
 	for (i = first; i < (unsigned int)argc; i++)
 		pv_snprintf(only + strlen(only), sizeof(only) - strlen(only), "%s%s",
 		            i > first ? " " : "", argv[i]);
