@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Builds a virtual PC in the order in which its parts need each other, and takes it apart in the
+ * reverse one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypervisor-stub/fullvirt/pc.h"
+
+static int add_memory(struct fv_pc *pc, const struct fv_pc_config *config)
+{
+	int rc = config->nr_ram <= FV_BUS_MAX_RAM ? 0 : -ENOSPC;
+
+	for (unsigned i = 0; i < config->nr_ram && !rc; i++)
+		rc = fv_bus_add_ram(pc->bus, config->ram[i].gpa, config->ram[i].ptr,
+		                    config->ram[i].len);
+	return rc;
+}
+
+static int add_devices(struct fv_pc *pc, const struct fv_pc_config *config)
+{
+	int rc = fv_pic_create(pc->bus);
+
+	if (!rc)
+		rc = fv_timers_create(&pc->timers);
+	if (!rc)
+		rc = fv_board_create(&pc->board, pc->bus);
+	if (!rc)
+		rc = fv_pit_create(&pc->pit, pc->bus, pc->timers);
+	if (!rc)
+		rc = fv_uart_create(&pc->uart, pc->bus, pc->timers, &config->console);
+	return rc;
+}
+
+int fv_pc_create(struct fv_pc **out, const struct fv_pc_config *config, char *why, size_t why_len)
+{
+	struct fv_pc *pc = calloc(1, sizeof(*pc));
+	int rc = pc ? fv_bus_create(&pc->bus, &config->host) : -ENOMEM;
+
+	if (!rc)
+		rc = add_memory(pc, config);
+	if (!rc)
+		rc = add_devices(pc, config);
+	if (rc) {
+		snprintf(why, why_len, "the virtual PC cannot be built: %s", strerror(-rc));
+		if (pc)
+			fv_pc_destroy(pc);
+		return rc;
+	}
+	*out = pc;
+	return 0;
+}
+
+void fv_pc_destroy(struct fv_pc *pc)
+{
+	if (pc->uart)
+		fv_uart_destroy(pc->uart);
+	if (pc->pit)
+		fv_pit_destroy(pc->pit);
+	if (pc->board)
+		fv_board_destroy(pc->board);
+	if (pc->timers)
+		fv_timers_destroy(pc->timers);
+	if (pc->bus && pc->bus->pic)
+		fv_pic_destroy(pc->bus);
+	if (pc->bus)
+		fv_bus_destroy(pc->bus);
+	free(pc);
+}
