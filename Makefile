@@ -204,10 +204,10 @@ demo: all
 
 INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
 
-check: all units
+check: all units $(addprefix $(O)/bench/,bench report diff)
 	$(Q)tests/check-all.sh
 
-check-guest: all hostile-bins
+check-guest: all hostile-bins $(addprefix $(O)/bench/,bench report diff)
 	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.

@@ -15,7 +15,7 @@
 
 #include "tests/bench/table.h"
 
-#define CHART_WIDTH 640.0
+#define CHART_WIDTH 860.0
 #define LABEL_WIDTH 110.0
 #define VALUE_WIDTH 130.0
 #define BAR_HEIGHT  18.0

@@ -150,9 +150,13 @@ void table_number(char *text, size_t size, double value)
 
 	if (value >= 1e6)
 		snprintf(text, size, "%llu,%03llu,%03llu", n / 1000000, n / 1000 % 1000, n % 1000);
-	else if (value >= 1e4)
+	else if (value >= 1e3)
 		snprintf(text, size, "%llu,%03llu", n / 1000, n % 1000);
 	else
-		snprintf(text, size, "%.*f", value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3,
+		snprintf(text, size, "%.*f",
+		         value >= 100  ? 0
+		         : value >= 10 ? 1
+		         : value >= 1  ? 2
+		                       : 3,
 		         value);
 }
