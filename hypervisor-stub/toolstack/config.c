@@ -339,30 +339,16 @@ static int set_devices(struct reader *r, const struct key *k,
 	return 0;
 }
 
-static int check_disk(const char *text, char *why, size_t why_len)
-{
-	struct disk_spec spec;
-
-	return disk_spec_parse(&spec, text, why, why_len);
-}
-
 static int set_disks(struct reader *r, const struct key *k, const struct value *v)
 {
 	(void)v;
-	return set_devices(r, k, check_disk);
-}
-
-static int check_vif(const char *text, char *why, size_t why_len)
-{
-	struct vif_spec spec;
-
-	return vif_spec_parse(&spec, text, why, why_len);
+	return set_devices(r, k, disk_spec_check);
 }
 
 static int set_vifs(struct reader *r, const struct key *k, const struct value *v)
 {
 	(void)v;
-	return set_devices(r, k, check_vif);
+	return set_devices(r, k, vif_spec_check);
 }
 
 static int set_type(struct reader *r, const struct key *k, const struct value *v)

@@ -11,8 +11,9 @@
 
 #include "hypervisor-stub/toolstack/ctl_device.h"
 #include "hypervisor-stub/toolstack/ctl_disk.h"
-#include "hypervisor-stub/toolstack/ctl_vif.h"
 #include "hypervisor-stub/toolstack/ctl_peer.h"
+#include "hypervisor-stub/toolstack/disk.h"
+#include "hypervisor-stub/toolstack/vif.h"
 
 #define PIECE 4096u /* of an answer in one message */
 
@@ -336,25 +337,27 @@ static const struct {
 	const char *name;
 	unsigned words; /* itself included */
 	void (*fn)(struct peer *p, const char *const *word);
+	ctl_device_fn *device_fn; /* instead, for devices of a kind */
+	const struct device_kind *kind;
 } request[] = {
-	{ "list", 1, do_list },
-	{ "console", 2, do_console },
-	{ "shutdown", 2, do_shutdown },
-	{ "destroy", 2, do_destroy },
-	{ "vcpu-set", 3, do_vcpu_set },
-	{ "store-read", 2, do_read },
-	{ "store-write", 3, do_write },
-	{ "store-directory", 2, do_directory },
-	{ "store-watch", 2, do_watch },
-	{ "block-attach", 4, ctl_disk_attach },
-	{ "block-detach", 4, ctl_disk_detach },
-	{ "block-list", 2, ctl_disk_list },
-	{ "block-resize", 4, ctl_disk_resize },
-	{ "block-restart", 3, ctl_disk_restart },
-	{ "network-attach", 4, ctl_vif_attach },
-	{ "network-detach", 4, ctl_vif_detach },
-	{ "network-list", 2, ctl_vif_list },
-	{ "network-restart", 3, ctl_vif_restart },
+	{ "list", 1, do_list, NULL, NULL },
+	{ "console", 2, do_console, NULL, NULL },
+	{ "shutdown", 2, do_shutdown, NULL, NULL },
+	{ "destroy", 2, do_destroy, NULL, NULL },
+	{ "vcpu-set", 3, do_vcpu_set, NULL, NULL },
+	{ "store-read", 2, do_read, NULL, NULL },
+	{ "store-write", 3, do_write, NULL, NULL },
+	{ "store-directory", 2, do_directory, NULL, NULL },
+	{ "store-watch", 2, do_watch, NULL, NULL },
+	{ "block-attach", 4, NULL, ctl_device_attach, &disk_kind },
+	{ "block-detach", 4, NULL, ctl_device_detach, &disk_kind },
+	{ "block-list", 2, NULL, ctl_device_list, &disk_kind },
+	{ "block-resize", 4, NULL, ctl_disk_resize, &disk_kind },
+	{ "block-restart", 3, NULL, ctl_device_restart, &disk_kind },
+	{ "network-attach", 4, NULL, ctl_device_attach, &vif_kind },
+	{ "network-detach", 4, NULL, ctl_device_detach, &vif_kind },
+	{ "network-list", 2, NULL, ctl_device_list, &vif_kind },
+	{ "network-restart", 3, NULL, ctl_device_restart, &vif_kind },
 };
 
 void ctl_do(struct peer *p, const char *const *word, unsigned nr)
@@ -362,7 +365,10 @@ void ctl_do(struct peer *p, const char *const *word, unsigned nr)
 	for (size_t i = 0; i < sizeof(request) / sizeof(request[0]); i++) {
 		if (strcmp(word[0], request[i].name) || nr != request[i].words)
 			continue;
-		request[i].fn(p, word);
+		if (request[i].fn)
+			request[i].fn(p, word);
+		else
+			request[i].device_fn(p, request[i].kind, word);
 		return;
 	}
 	peer_fail(p, "machine %s does not know that request; is it of another version?",

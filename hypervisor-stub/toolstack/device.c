@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/device.h"
 #include "hypervisor-stub/toolstack/device_host.h"
 
@@ -290,6 +291,30 @@ const char *device_state(struct device *dev)
 	state = dev->bus.state;
 	pthread_mutex_unlock(&dev->lock);
 	return state >= 0 && (size_t)state < sizeof(word) / sizeof(word[0]) ? word[state] : word[0];
+}
+
+int device_path(char *path, size_t size, const char *folder, char *why, size_t why_len)
+{
+	char whole[1024];
+	int n;
+
+	if (!folder || !path[0] || path[0] == '/')
+		return 0;
+	n = snprintf(whole, sizeof(whole), "%s/%s", folder, path);
+	if (n < 0 || (size_t)n >= sizeof(whole) || (size_t)n >= size)
+		return hv_why(why, why_len, -ENAMETOOLONG, "the path of %.64s is too long", path);
+	memcpy(path, whole, (size_t)n + 1);
+	return 0;
+}
+
+void device_add_stats(void *sum, const void *stats, size_t bytes)
+{
+	const uint64_t *from = stats;
+	uint64_t *to = sum;
+
+	HV_ASSERT(bytes % sizeof(uint64_t) == 0);
+	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+		to[i] += from[i];
 }
 
 /* ---- all of a guest ---------------------------------------------------------------------------- */

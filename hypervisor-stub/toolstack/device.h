@@ -24,12 +24,29 @@
 #include "hypervisor-stub/core/xenstore/xenstore.h"
 
 struct device;
+struct device_list;
 struct device_nodes;
 
 /* One kind of device; a constant table. */
 struct device_kind {
 	const char *kind; /* as in device/KIND */
+	const char *noun; /* for sentences: "disk" */
+	const char *verb; /* of commands: VERB-attach and the like */
 	const struct be_driver *driver;
+	/*
+	 * open - opens what somebody wrote; the device is on no list and plugged nowhere yet
+	 * folder: what names of files are relative to; NULL: this process's own
+	 * taken:  whose numbers are not to be used again
+	 * Returns 0, or a negative errno with a sentence in why. Undo: device_free().
+	 */
+	int (*open)(struct device **out, const char *text, const char *folder,
+	            struct device_list *taken, char *why, size_t why_len);
+	/* The number of the device that people call so. false: it is no name of one. */
+	bool (*number)(const char *name, unsigned *id);
+	/* What people call it, in `name`; returns that. */
+	const char *(*name)(struct device *dev, char *name, size_t size);
+	/* Its row of VERB-list; returns the length. */
+	int (*row)(struct device *dev, char *row, size_t size);
 	/* Makes dev->backend for the domain that dev->host reaches. 0 or negative errno. */
 	int (*create)(struct device *dev);
 	/* The back-end is disconnected. Keeps its figures, frees it. */
@@ -88,6 +105,14 @@ void device_unplug(struct device *dev);
 int device_restart(struct device *dev);
 /* The front-end's state, as a word for people. */
 const char *device_state(struct device *dev);
+
+/*
+ * For kinds: a file's name means what it means to whoever stands in `folder`; NULL: it stays.
+ * Returns 0, or -ENAMETOOLONG with a sentence in why.
+ */
+int device_path(char *path, size_t size, const char *folder, char *why, size_t why_len);
+/* For kinds: figures of a back-end that is no more; both are nothing but numbers of 64 bits. */
+void device_add_stats(void *sum, const void *stats, size_t bytes);
 
 /* For kinds: a node in one of the two folders, in the transaction that makes them. */
 void device_put_back(struct device_nodes *n, const char *name, const char *fmt, ...)

@@ -75,27 +75,31 @@ static int choose_number(struct disk *disk, struct device_list *taken, char *why
 	return 0;
 }
 
-int disk_open(struct disk **out, const struct disk_spec *spec, struct device_list *taken, char *why,
-              size_t why_len)
+static int open_disk(struct device **out, const char *text, const char *folder,
+                     struct device_list *taken, char *why, size_t why_len)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
 	int rc;
 
 	if (!disk)
 		return hv_why(why, why_len, -ENOMEM, "memory is short; free some");
-	disk->spec = *spec;
-	rc = choose_number(disk, taken, why, why_len);
+	rc = disk_spec_parse(&disk->spec, text, why, why_len);
+	if (!rc && disk->spec.format == DISK_RAW)
+		rc = device_path(disk->spec.target, sizeof(disk->spec.target), folder, why,
+		                 why_len);
+	if (!rc)
+		rc = choose_number(disk, taken, why, why_len);
 	if (!rc)
 		rc = open_store(disk, why, why_len);
 	if (rc) {
 		free(disk);
 		return rc;
 	}
-	disk->store->readonly |= spec->readonly;
+	disk->store->readonly |= disk->spec.readonly;
 	if (disk->spec.no_discard)
 		disk->store->can_discard = false;
 	device_init(&disk->dev, &disk_kind, disk->spec.vdev);
-	*out = disk;
+	*out = &disk->dev;
 	return 0;
 }
 
@@ -141,24 +145,13 @@ static int create(struct device *dev)
 	return rc;
 }
 
-static void add_stats(struct blkback_stats *sum, const struct blkback_stats *s)
-{
-	/* All of them are numbers of the same type, one behind the other. */
-	uint64_t *to = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)s;
-
-	_Static_assert(sizeof(*s) % sizeof(uint64_t) == 0, "nothing but numbers");
-	for (size_t i = 0; i < sizeof(*s) / sizeof(uint64_t); i++)
-		to[i] += from[i];
-}
-
 static void destroy(struct device *dev)
 {
 	struct disk *disk = disk_of(dev);
 	struct blkback_stats s;
 
 	blkback_get_stats(dev->backend, &s);
-	add_stats(&disk->past, &s);
+	device_add_stats(&disk->past, &s, sizeof(s));
 	blkback_destroy(dev->backend);
 }
 
@@ -198,6 +191,23 @@ static void free_disk(struct device *dev)
 	free(disk);
 }
 
+static const char *disk_name(struct device *dev, char *name, size_t size)
+{
+	return disk_vdev_name(dev->id, name, size);
+}
+
+static int row(struct device *dev, char *row, size_t size)
+{
+	struct disk *disk = disk_of(dev);
+	struct blkstore *s = disk->store;
+	char name[24];
+
+	return snprintf(row, size, "%s\t%u\t%s\t%s\t%" PRIu64 "\t%u\t%s\t%s",
+	                disk_name(dev, name, sizeof(name)), dev->id, device_state(dev),
+	                s->readonly ? "r" : "w", s->ops->size(s), s->block, s->kind,
+	                disk->spec.target);
+}
+
 static double per(uint64_t n, uint64_t of)
 {
 	return of ? (double)n / (double)of : 0;
@@ -212,7 +222,7 @@ static void stats(struct device *dev, const char *guest, FILE *out)
 
 	if (dev->is_plugged) {
 		blkback_get_stats(dev->backend, &now);
-		add_stats(&s, &now);
+		device_add_stats(&s, &now, sizeof(s));
 	}
 	all = s.reads + s.writes + s.flushes + s.discards;
 	fprintf(out,
@@ -230,7 +240,13 @@ static void stats(struct device *dev, const char *guest, FILE *out)
 
 const struct device_kind disk_kind = {
 	.kind = "vbd",
+	.noun = "disk",
+	.verb = "block",
 	.driver = &blkback_driver,
+	.open = open_disk,
+	.number = disk_vdev_parse,
+	.name = disk_name,
+	.row = row,
 	.create = create,
 	.destroy = destroy,
 	.nodes = nodes,

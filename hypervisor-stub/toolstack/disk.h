@@ -24,15 +24,6 @@ static inline struct disk *disk_of(struct device *dev)
 }
 
 /*
- * disk_open - opens the storage; the device is on no list and plugged nowhere yet
- * spec:  copied
- * taken: whose numbers are not to be used again
- * Returns 0, or a negative errno with a sentence in why. Undo: device_free().
- */
-int disk_open(struct disk **out, const struct disk_spec *spec, struct device_list *taken, char *why,
-              size_t why_len);
-
-/*
  * disk_resize - the storage has, or shall have, another size
  * bytes: of a raw file; 0: it has been changed by somebody else
  * Returns 0, or a negative errno with a sentence in why.

@@ -4,8 +4,6 @@
  *
  * Source: xl-disk-configuration(5) and docs/misc/vbd-interface.txt of Xen.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,24 +119,9 @@ uint32_t disk_vdev_nth(unsigned n)
 
 struct parse {
 	struct disk_spec *s;
-	const char *text;
-	char *why;
-	size_t why_len;
+	struct spec_text text;
 	bool has_target;
 };
-
-static int refuse(struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(struct parse *p, const char *fmt, ...)
-{
-	int n = snprintf(p->why, p->why_len, "disk '%.200s': ", p->text);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (n >= 0 && (size_t)n < p->why_len)
-		vsnprintf(p->why + n, p->why_len - (size_t)n, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 /* The text is shorter than any of our strings (disk_spec_parse()). */
 static int set_target(struct parse *p, const char *value)
@@ -146,7 +129,7 @@ static int set_target(struct parse *p, const char *value)
 	static const char *const old[] = { "phy:", "file:" };
 
 	if (p->has_target)
-		return refuse(p, "'%s' is a second target; a disk has one", value);
+		return spec_refuse(&p->text, "'%s' is a second target; a disk has one", value);
 	p->has_target = true;
 	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++)
 		if (!strncmp(value, old[i], strlen(old[i])))
@@ -174,18 +157,20 @@ static int set_format(struct parse *p, const char *value)
 		return 0;
 	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++)
 		if (!strcmp(value, images[i]))
-			return refuse(p,
-			              "a %s image is read through a server: qemu-nbd -f %s -k "
-			              "SOCKET FILE, then --disk nbd:unix:SOCKET",
-			              value, value);
-	return refuse(p, "the format '%s' is unknown; give raw, nbd:ADDRESS or memory:SIZE", value);
+			return spec_refuse(&p->text,
+			                   "a %s image is read through a server: qemu-nbd -f %s -k "
+			                   "SOCKET FILE, then --disk nbd:unix:SOCKET",
+			                   value, value);
+	return spec_refuse(&p->text,
+	                   "the format '%s' is unknown; give raw, nbd:ADDRESS or memory:SIZE",
+	                   value);
 }
 
 static int set_vdev(struct parse *p, const char *value)
 {
 	if (disk_vdev_parse(value, &p->s->vdev))
 		return 0;
-	return refuse(p, "'%s' is no device; write xvda or xvdb", value);
+	return spec_refuse(&p->text, "'%s' is no device; write xvda or xvdb", value);
 }
 
 /* xl's words for it. */
@@ -206,7 +191,7 @@ static int set_access(struct parse *p, const char *value)
 {
 	if (is_access(value, &p->s->readonly))
 		return 0;
-	return refuse(p, "the access '%s' is unknown; write r or w", value);
+	return spec_refuse(&p->text, "the access '%s' is unknown; write r or w", value);
 }
 
 static int set_serial(struct parse *p, const char *value)
@@ -217,8 +202,8 @@ static int set_serial(struct parse *p, const char *value)
 		if (value[i] < '!' || value[i] > '~')
 			len = DISK_SERIAL;
 	if (!len || len >= DISK_SERIAL)
-		return refuse(p, "a serial number has 1 to %d printable characters",
-		              DISK_SERIAL - 1);
+		return spec_refuse(&p->text, "a serial number has 1 to %d printable characters",
+		                   DISK_SERIAL - 1);
 	memcpy(p->s->serial, value, len + 1);
 	return 0;
 }
@@ -226,7 +211,7 @@ static int set_serial(struct parse *p, const char *value)
 static int set_sector(struct parse *p, const char *value)
 {
 	if (strcmp(value, "512") && strcmp(value, "4096"))
-		return refuse(p, "sectors have 512 or 4096 bytes, not '%s'", value);
+		return spec_refuse(&p->text, "sectors have 512 or 4096 bytes, not '%s'", value);
 	p->s->sector = (unsigned)strtoul(value, NULL, 10);
 	return 0;
 }
@@ -237,7 +222,8 @@ static int set_timeout(struct parse *p, const char *value)
 	unsigned long n = strtoul(value, &end, 10);
 
 	if (*value < '0' || *value > '9' || *end || !n || n > 86400)
-		return refuse(p, "timeout=%s is out of range; give 1 to 86400 seconds", value);
+		return spec_refuse(&p->text, "timeout=%s is out of range; give 1 to 86400 seconds",
+		                   value);
 	p->s->timeout = (unsigned)n;
 	return 0;
 }
@@ -245,7 +231,8 @@ static int set_timeout(struct parse *p, const char *value)
 static int set_devtype(struct parse *p, const char *value)
 {
 	if (strcmp(value, "cdrom") && strcmp(value, "disk"))
-		return refuse(p, "the type '%s' is unknown; write disk or cdrom", value);
+		return spec_refuse(&p->text, "the type '%s' is unknown; write disk or cdrom",
+		                   value);
 	p->s->cdrom = value[0] == 'c';
 	p->s->readonly |= p->s->cdrom;
 	return 0;
@@ -254,7 +241,7 @@ static int set_devtype(struct parse *p, const char *value)
 static int set_aio(struct parse *p, const char *value)
 {
 	if (strcmp(value, "threads") && strcmp(value, "io_uring"))
-		return refuse(p, "aio=%s is unknown; write threads or io_uring", value);
+		return spec_refuse(&p->text, "aio=%s is unknown; write threads or io_uring", value);
 	p->s->no_uring = value[0] == 't';
 	return 0;
 }
@@ -314,24 +301,25 @@ static int one_word(struct parse *p, const char *word, bool is_first)
 static int check(struct parse *p)
 {
 	if (!p->has_target || !*p->s->target)
-		return refuse(p, "it has no target; name a file, a block device or nbd:ADDRESS");
+		return spec_refuse(&p->text,
+		                   "it has no target; name a file, a block device or nbd:ADDRESS");
 	if (p->s->timeout && p->s->format != DISK_NBD)
-		return refuse(p, "timeout is for nbd:ADDRESS; leave it out");
+		return spec_refuse(&p->text, "timeout is for nbd:ADDRESS; leave it out");
 	if (p->s->direct && p->s->format != DISK_RAW)
-		return refuse(p, "direct is for files and block devices; leave it out");
+		return spec_refuse(&p->text, "direct is for files and block devices; leave it out");
 	return 0;
 }
 
 int disk_spec_parse(struct disk_spec *s, const char *text, char *why, size_t why_len)
 {
-	struct parse p = { .s = s, .text = text, .why = why, .why_len = why_len };
+	struct parse p = { s, { "disk", text, why, why_len }, false };
 	char copy[DISK_TEXT], *word = copy, *comma;
 	int rc = 0;
 
 	memset(s, 0, sizeof(*s));
 	s->vdev = DISK_NO_VDEV;
 	if (strlen(text) >= sizeof(copy))
-		return refuse(&p, "the text is longer than %d bytes", DISK_TEXT - 1);
+		return spec_refuse(&p.text, "the text is longer than %d bytes", DISK_TEXT - 1);
 	strcpy(copy, text);
 	for (; word && !rc; word = comma) {
 		while (*word == ' ' || *word == '\t')
@@ -346,4 +334,11 @@ int disk_spec_parse(struct disk_spec *s, const char *text, char *why, size_t why
 		rc = one_word(&p, word, word == copy);
 	}
 	return rc ? rc : check(&p);
+}
+
+int disk_spec_check(const char *text, char *why, size_t why_len)
+{
+	struct disk_spec s;
+
+	return disk_spec_parse(&s, text, why, why_len);
 }

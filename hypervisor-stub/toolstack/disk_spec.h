@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hypervisor-stub/toolstack/spec.h"
+
 #define DISK_TEXT    1024 /* bytes of a whole text, its end included */
 #define DISK_SERIAL  64
 #define DISK_NO_VDEV UINT32_MAX
@@ -33,6 +35,7 @@ struct disk_spec {
 
 /* Returns 0, or -EINVAL with a sentence in why. */
 int disk_spec_parse(struct disk_spec *s, const char *text, char *why, size_t why_len);
+spec_check_fn disk_spec_check;
 
 /* The number of "xvda", "xvdb3", "hda", "sdc", or of a plain number. False: it is none. */
 bool disk_vdev_parse(const char *text, uint32_t *vdev);

@@ -45,48 +45,26 @@ void guest_set_sink(struct guest *g, const struct guest_sink *sink)
 	g->sink = *sink;
 }
 
-static int open_disks(struct guest *g, char *why, size_t why_len)
+static int open_kind(struct guest *g, const struct device_texts *texts,
+                     const struct device_kind *kind, char *why, size_t why_len)
 {
-	const struct device_texts *disks = &g->config->disks;
-	int rc = 0;
+	for (unsigned i = 0; i < texts->nr; i++) {
+		struct device *dev;
+		int rc = kind->open(&dev, texts->text[i], NULL, &g->devices, why, why_len);
 
-	for (unsigned i = 0; i < disks->nr && !rc; i++) {
-		struct disk_spec spec;
-		struct disk *disk;
-
-		rc = disk_spec_parse(&spec, disks->text[i], why, why_len);
-		if (!rc)
-			rc = disk_open(&disk, &spec, &g->devices, why, why_len);
-		if (!rc)
-			devices_add(&g->devices, &disk->dev);
+		if (rc)
+			return rc;
+		devices_add(&g->devices, dev);
 	}
-	return rc;
-}
-
-static int open_vifs(struct guest *g, char *why, size_t why_len)
-{
-	const struct device_texts *vifs = &g->config->vifs;
-	int rc = 0;
-
-	for (unsigned i = 0; i < vifs->nr && !rc; i++) {
-		struct vif_spec spec;
-		struct vif *vif;
-
-		rc = vif_spec_parse(&spec, vifs->text[i], why, why_len);
-		if (!rc)
-			rc = vif_open(&vif, &spec, &g->devices, why, why_len);
-		if (!rc)
-			devices_add(&g->devices, &vif->dev);
-	}
-	return rc;
+	return 0;
 }
 
 /* What the guest has from the start: storage and ports are opened before anything runs. */
 static int open_devices(struct guest *g, char *why, size_t why_len)
 {
-	int rc = open_disks(g, why, why_len);
+	int rc = open_kind(g, &g->config->disks, &disk_kind, why, why_len);
 
-	return rc ? rc : open_vifs(g, why, why_len);
+	return rc ? rc : open_kind(g, &g->config->vifs, &vif_kind, why, why_len);
 }
 
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,

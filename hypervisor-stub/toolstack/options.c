@@ -101,34 +101,36 @@ static int set_ramdisk(struct parse *p, const char *text)
 	return 0;
 }
 
+static int add_device(struct parse *p, struct device_texts *list, const char *text,
+                      spec_check_fn *check)
+{
+	int rc = check(text, p->why, p->why_len);
+
+	if (!rc)
+		list->text[list->nr++] = text;
+	return rc;
+}
+
 static int set_disk(struct parse *p, const char *text)
 {
 	struct device_texts *disks = &p->o->guest.disks;
-	struct disk_spec spec;
 
 	if (disks->nr == OPTIONS_MAX_DEVICES)
 		return refuse(p, "--disk: a guest has %d disks at its start at most",
 		              OPTIONS_MAX_DEVICES);
-	if (disk_spec_parse(&spec, text, p->why, p->why_len))
-		return -EINVAL;
-	disks->text[disks->nr++] = text;
 	p->o->given |= GIVEN_DISK;
-	return 0;
+	return add_device(p, disks, text, disk_spec_check);
 }
 
 static int set_vif(struct parse *p, const char *text)
 {
 	struct device_texts *vifs = &p->o->guest.vifs;
-	struct vif_spec spec;
 
 	if (vifs->nr == OPTIONS_MAX_DEVICES)
 		return refuse(p, "--vif: a guest has %d network interfaces at its start at most",
 		              OPTIONS_MAX_DEVICES);
-	if (vif_spec_parse(&spec, text, p->why, p->why_len))
-		return -EINVAL;
-	vifs->text[vifs->nr++] = text;
 	p->o->given |= GIVEN_VIF;
-	return 0;
+	return add_device(p, vifs, text, vif_spec_check);
 }
 
 static int set_engine(struct parse *p, const char *text)

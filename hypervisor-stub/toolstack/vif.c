@@ -18,6 +18,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/vif.h"
 
+#define MAC_TEXT     18 /* bytes, the end included */
 #define MAX_FORWARDS 16
 #define PASST_MTU    65520 /* what passt takes: a frame of 64 KiB */
 #define END_MS       2000  /* for passt to end by itself */
@@ -274,16 +275,28 @@ static void choose_mac(struct vif *v)
 	v->spec.mac[3] &= 0x7f;
 }
 
-int vif_open(struct vif **out, const struct vif_spec *spec, struct device_list *taken, char *why,
-             size_t why_len)
+/* What the text says, with paths as the one who wrote it means them. */
+static int read_spec(struct vif_spec *s, const char *text, const char *folder, char *why,
+                     size_t why_len)
+{
+	int rc = vif_spec_parse(s, text, why, why_len);
+
+	if (!rc && (s->kind == VIF_STREAM || s->kind == VIF_DGRAM))
+		rc = device_path(s->target, VIF_PATH, folder, why, why_len);
+	return rc ? rc : device_path(s->capture, sizeof(s->capture), folder, why, why_len);
+}
+
+static int open_vif(struct device **out, const char *text, const char *folder,
+                    struct device_list *taken, char *why, size_t why_len)
 {
 	struct vif *v = calloc(1, sizeof(*v));
 	int rc;
 
 	if (!v)
 		return hv_why(why, why_len, -ENOMEM, "memory is short; free some");
-	v->spec = *spec;
-	rc = choose_number(v, taken, why, why_len);
+	rc = read_spec(&v->spec, text, folder, why, why_len);
+	if (!rc)
+		rc = choose_number(v, taken, why, why_len);
 	if (!rc)
 		rc = open_all(v, why, why_len);
 	if (rc) {
@@ -292,8 +305,41 @@ int vif_open(struct vif **out, const struct vif_spec *spec, struct device_list *
 	}
 	choose_mac(v);
 	device_init(&v->dev, &vif_kind, v->spec.id);
-	*out = v;
+	*out = &v->dev;
 	return 0;
+}
+
+static bool parse_number(const char *name, unsigned *id)
+{
+	char *end;
+	unsigned long n = strtoul(name, &end, 10);
+
+	*id = (unsigned)n;
+	return name[0] >= '0' && name[0] <= '9' && !*end && n < VIF_NO_ID;
+}
+
+static const char *vif_name(struct device *dev, char *name, size_t size)
+{
+	snprintf(name, size, "%u", dev->id);
+	return name;
+}
+
+static const char *mac_text(const struct vif *v, char text[MAC_TEXT])
+{
+	const uint8_t *m = v->spec.mac;
+
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+	         m[5]);
+	return text;
+}
+
+static int row(struct device *dev, char *row, size_t size)
+{
+	struct vif *v = vif_of(dev);
+	char mac[MAC_TEXT];
+
+	return snprintf(row, size, "%u\t%s\t%s\t%s\t%s", dev->id, mac_text(v, mac),
+	                device_state(dev), v->port->kind, v->spec.target[0] ? v->spec.target : "-");
 }
 
 static int create(struct device *dev)
@@ -312,23 +358,12 @@ static int create(struct device *dev)
 	return rc;
 }
 
-static void add_stats(struct netback_stats *sum, const struct netback_stats *s)
-{
-	/* All of them are numbers of the same type, one behind the other. */
-	uint64_t *to = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)s;
-
-	_Static_assert(sizeof(*s) % sizeof(uint64_t) == 0, "nothing but numbers");
-	for (size_t i = 0; i < sizeof(*s) / sizeof(uint64_t); i++)
-		to[i] += from[i];
-}
-
 static void destroy(struct device *dev)
 {
 	struct netback_stats s;
 
 	netback_get_stats(dev->backend, &s);
-	add_stats(&vif_of(dev)->past, &s);
+	device_add_stats(&vif_of(dev)->past, &s, sizeof(s));
 	netback_destroy(dev->backend);
 }
 
@@ -336,11 +371,9 @@ static void destroy(struct device *dev)
 static void nodes(struct device *dev, struct device_nodes *n)
 {
 	const struct vif *v = vif_of(dev);
-	const uint8_t *m = v->spec.mac;
-	char mac[18];
+	char mac[MAC_TEXT];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
-	         m[5]);
+	mac_text(v, mac);
 	device_put_back(n, "handle", "%u", dev->id);
 	device_put_back(n, "mac", "%s", mac);
 	device_put_back(n, "type", "vif");
@@ -363,7 +396,7 @@ static void stats(struct device *dev, const char *guest, FILE *out)
 
 	if (dev->is_plugged) {
 		netback_get_stats(dev->backend, &now);
-		add_stats(&s, &now);
+		device_add_stats(&s, &now, sizeof(s));
 	}
 	fprintf(out,
 	        "%s vif%u: sent %" PRIu64 " packets of %" PRIu64 " KiB (%" PRIu64
@@ -378,7 +411,13 @@ static void stats(struct device *dev, const char *guest, FILE *out)
 
 const struct device_kind vif_kind = {
 	.kind = "vif",
+	.noun = "network interface",
+	.verb = "network",
 	.driver = &netback_driver,
+	.open = open_vif,
+	.number = parse_number,
+	.name = vif_name,
+	.row = row,
 	.create = create,
 	.destroy = destroy,
 	.nodes = nodes,

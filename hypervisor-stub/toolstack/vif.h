@@ -32,13 +32,4 @@ static inline struct vif *vif_of(struct device *dev)
 	return (struct vif *)dev;
 }
 
-/*
- * vif_open - opens the port; the device is on no list and plugged nowhere yet
- * spec:  copied
- * taken: whose numbers are not to be used again
- * Returns 0, or a negative errno with a sentence in why. Undo: device_free().
- */
-int vif_open(struct vif **out, const struct vif_spec *spec, struct device_list *taken, char *why,
-             size_t why_len);
-
 #endif

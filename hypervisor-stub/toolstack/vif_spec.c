@@ -4,8 +4,6 @@
  *
  * Source: xl-network-configuration(5) of Xen.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,31 +16,16 @@
 
 struct parse {
 	struct vif_spec *s;
-	const char *text;
-	char *why;
-	size_t why_len;
+	struct spec_text text;
 	bool has_target;
 };
-
-static int refuse(struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(struct parse *p, const char *fmt, ...)
-{
-	int n = snprintf(p->why, p->why_len, "network interface '%.200s': ", p->text);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (n >= 0 && (size_t)n < p->why_len)
-		vsnprintf(p->why + n, p->why_len - (size_t)n, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 static int copy(struct parse *p, char *to, size_t size, const char *from, const char *what)
 {
 	if (!*from)
-		return refuse(p, "%s is empty", what);
+		return spec_refuse(&p->text, "%s is empty", what);
 	if (strlen(from) >= size)
-		return refuse(p, "%s has more than %zu characters", what, size - 1);
+		return spec_refuse(&p->text, "%s has more than %zu characters", what, size - 1);
 	strcpy(to, from);
 	return 0;
 }
@@ -87,9 +70,11 @@ static int set_mac(struct parse *p, const char *v)
 
 	if (strlen(v) != 17 || sscanf(v, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3],
 	                              &m[4], &m[5], &rest) != 6)
-		return refuse(p, "mac=%.32s is no address; write mac=00:16:3e:01:02:03", v);
+		return spec_refuse(&p->text, "mac=%.32s is no address; write mac=00:16:3e:01:02:03",
+		                   v);
 	if (m[0] & 1)
-		return refuse(p, "mac=%s is an address of many; its first number must be even", v);
+		return spec_refuse(
+			&p->text, "mac=%s is an address of many; its first number must be even", v);
 	for (int i = 0; i < 6; i++)
 		p->s->mac[i] = (uint8_t)m[i];
 	p->s->has_mac = true;
@@ -103,7 +88,8 @@ static int set_number(struct parse *p, const char *name, const char *v, unsigned
 	unsigned long value = strtoul(v, &end, 10);
 
 	if (*v < '0' || *v > '9' || *end || value < least || value > most)
-		return refuse(p, "%s=%.32s: write a number from %u to %u", name, v, least, most);
+		return spec_refuse(&p->text, "%s=%.32s: write a number from %u to %u", name, v,
+		                   least, most);
 	*n = (unsigned)value;
 	return 0;
 }
@@ -125,20 +111,23 @@ static int set_rate(struct parse *p, const char *v)
 			return 0;
 		}
 	}
-	return refuse(p, "rate=%.32s: write it as rate=10Mb/s or rate=1GB/s", v);
+	return spec_refuse(&p->text, "rate=%.32s: write it as rate=10Mb/s or rate=1GB/s", v);
 }
 
 static int set_uplink(struct parse *p, const char *v)
 {
 	struct vif_spec s = { .kind = VIF_LAN };
-	struct parse inner = { &s, v, p->why, p->why_len, false };
-	int rc = set_target(&inner, v);
+	struct parse inner = { &s, p->text, false };
+	int rc;
 
+	inner.text.text = v;
+	rc = set_target(&inner, v);
 	if (rc < 0)
 		return rc;
 	if (rc || s.kind == VIF_LAN)
-		return refuse(
-			p, "uplink=%.64s: write uplink=tap:NAME, uplink=passt, or uplink=unix:PATH",
+		return spec_refuse(
+			&p->text,
+			"uplink=%.64s: write uplink=tap:NAME, uplink=passt, or uplink=unix:PATH",
 			v);
 	return copy(p, p->s->uplink, sizeof(p->s->uplink), v, "uplink");
 }
@@ -183,7 +172,8 @@ static int set_word(struct parse *p, char *word)
 		return copy(p, p->s->capture, sizeof(p->s->capture), v, "capture");
 	if (v && !strcmp(word, "forward"))
 		return copy(p, p->s->forward, sizeof(p->s->forward), v, "forward");
-	return refuse(p, "'%.64s' is not known here; man paravane lists the words", word);
+	return spec_refuse(&p->text, "'%.64s' is not known here; man paravane lists the words",
+	                   word);
 }
 
 static int check(struct parse *p)
@@ -191,28 +181,29 @@ static int check(struct parse *p)
 	const struct vif_spec *s = p->s;
 
 	if (!p->has_target)
-		return refuse(p,
-		              "say where its packets go: tap:NAME, passt, unix:PATH, dgram:PATH or "
-		              "lan:NAME");
+		return spec_refuse(
+			&p->text,
+			"say where its packets go: tap:NAME, passt, unix:PATH, dgram:PATH or "
+			"lan:NAME");
 	if (s->kind != VIF_LAN && (s->isolated || s->uplink[0]))
-		return refuse(p, "isolated and uplink= are for lan:NAME");
+		return spec_refuse(&p->text, "isolated and uplink= are for lan:NAME");
 	if (s->kind != VIF_PASST && s->forward[0])
-		return refuse(p, "forward= is for passt");
+		return spec_refuse(&p->text, "forward= is for passt");
 	if (s->queues > 1 && s->kind != VIF_TAP && s->kind != VIF_LAN)
-		return refuse(p, "several queues are for tap:NAME and lan:NAME");
+		return spec_refuse(&p->text, "several queues are for tap:NAME and lan:NAME");
 	return 0;
 }
 
 int vif_spec_parse(struct vif_spec *s, const char *text, char *why, size_t why_len)
 {
-	struct parse p = { s, text, why, why_len, false };
+	struct parse p = { s, { "network interface", text, why, why_len }, false };
 	char words[2 * VIF_TEXT], *next = words;
 	int rc;
 
 	memset(s, 0, sizeof(*s));
 	s->id = VIF_NO_ID;
 	if (strlen(text) >= sizeof(words))
-		return refuse(&p, "the text is too long");
+		return spec_refuse(&p.text, "the text is too long");
 	strcpy(words, text);
 	for (bool first = true; next; first = false) {
 		char *word = strsep(&next, ",");
@@ -225,4 +216,11 @@ int vif_spec_parse(struct vif_spec *s, const char *text, char *why, size_t why_l
 			return rc;
 	}
 	return check(&p);
+}
+
+int vif_spec_check(const char *text, char *why, size_t why_len)
+{
+	struct vif_spec s;
+
+	return vif_spec_parse(&s, text, why, why_len);
 }

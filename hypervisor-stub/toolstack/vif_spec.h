@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hypervisor-stub/toolstack/spec.h"
+
 #define VIF_PATH  108 /* bytes of a socket's path, its end included */
 #define VIF_TEXT  256
 #define VIF_NO_ID UINT32_MAX
@@ -35,5 +37,6 @@ struct vif_spec {
 
 /* Returns 0, or -EINVAL with a sentence in why. */
 int vif_spec_parse(struct vif_spec *s, const char *text, char *why, size_t why_len);
+spec_check_fn vif_spec_check;
 
 #endif
