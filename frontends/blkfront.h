@@ -123,7 +123,6 @@ struct blkfront {
 	uint32_t poll_ns;  /* for how long waiting polls now */
 	bool is_told;      /* those who wait know of it */
 	bool is_open;      /* the store's watch is there */
-	struct blkfront *spare;
 };
 
 static inline struct blkfront_part *blkfront_part(struct blkfront_queue *q, unsigned id)

@@ -413,39 +413,26 @@ void blkfront_accuse(struct blkfront *f, const char *fmt, ...)
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-/* Devices whose memory may still be looked at by a late event handler: used again, never freed. */
-static struct blkfront *spares;
-static struct pv_spinlock spares_lock = PV_SPINLOCK_INIT;
+static struct front_spares spares = FRONT_SPARES_INIT;
 
 static struct blkfront *take_front(void)
 {
-	uint64_t irq = pv_spin_lock_irq(&spares_lock);
-	struct blkfront *f = spares;
+	struct front *spare = front_take_spare(&spares);
 	struct blkfront_queue *queue[BLKFRONT_MAX_QUEUES];
+	struct blkfront *f;
 
 	_Static_assert(sizeof(*f) <= PV_PAGE_SIZE, "a device lies in one page");
-	if (f)
-		spares = f->spare;
-	pv_spin_unlock_irq(&spares_lock, irq);
-	if (!f) {
+	if (!spare) {
 		f = pv_page_alloc();
 		if (f)
 			memset(f, 0, sizeof(*f));
 		return f;
 	}
+	f = (struct blkfront *)((char *)spare - offsetof(struct blkfront, common));
 	memcpy(queue, f->queue, sizeof(queue));
 	memset(f, 0, sizeof(*f));
 	memcpy(f->queue, queue, sizeof(queue));
 	return f;
-}
-
-static void put_front(struct blkfront *f)
-{
-	uint64_t irq = pv_spin_lock_irq(&spares_lock);
-
-	f->spare = spares;
-	spares = f;
-	pv_spin_unlock_irq(&spares_lock, irq);
 }
 
 /* The end of a device without requests. */
@@ -459,7 +446,7 @@ static void release(struct blkfront *f)
 		blkfront_queue_free(f->queue[i]);
 		memset(&f->queue[i]->stats, 0, sizeof(f->queue[i]->stats));
 	}
-	put_front(f);
+	front_put_spare(&spares, &f->common);
 }
 
 void blkfront_close(struct blkdev *dev)

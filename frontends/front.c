@@ -43,6 +43,26 @@ void front_retire(struct front *f)
 		wait_for_turn(f);
 }
 
+struct front *front_take_spare(struct front_spares *s)
+{
+	uint64_t irq = pv_spin_lock_irq(&s->lock);
+	struct front *f = s->first;
+
+	if (f)
+		s->first = f->spare;
+	pv_spin_unlock_irq(&s->lock, irq);
+	return f;
+}
+
+void front_put_spare(struct front_spares *s, struct front *f)
+{
+	uint64_t irq = pv_spin_lock_irq(&s->lock);
+
+	f->spare = s->first;
+	s->first = f;
+	pv_spin_unlock_irq(&s->lock, irq);
+}
+
 bool front_accuse(struct front *f, const struct pv_xenbus *bus, const char *fmt, va_list ap)
 {
 	char text[120];

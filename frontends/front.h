@@ -11,17 +11,36 @@
 
 #include <stdarg.h>
 
+#include "pvops/lock.h"
 #include "pvops/pvguest.h"
 #include "pvops/xenbus.h"
 
 #define FRONT_LOOK_NS 100000000ull /* how long anybody sleeps before a look of his own */
 
 struct front {
-	struct pv_waitq q;  /* who waits for the device, or until it has been served */
-	uint32_t attention; /* something for front_service() */
-	uint32_t serving;   /* by somebody */
-	bool is_broken;     /* the back-end has lied: its rings are not looked at any more */
+	struct pv_waitq q;   /* who waits for the device, or until it has been served */
+	uint32_t attention;  /* something for front_service() */
+	uint32_t serving;    /* by somebody */
+	bool is_broken;      /* the back-end has lied: its rings are not looked at any more */
+	struct front *spare; /* the next one, when this one is in a list of spares */
 };
+
+/*
+ * Closed devices of one kind. A late event handler on another vCPU may still look at their memory:
+ * it is used for the next device, and never freed.
+ */
+struct front_spares {
+	struct pv_spinlock lock;
+	struct front *first;
+};
+#define FRONT_SPARES_INIT              \
+	{                              \
+		PV_SPINLOCK_INIT, NULL \
+	}
+
+/* NULL: there is none. Any context, both. */
+struct front *front_take_spare(struct front_spares *s);
+void front_put_spare(struct front_spares *s, struct front *f);
 
 /* Something is to be looked at: wakes who waits. Any context; no lock held. */
 void front_attend(struct front *f);

@@ -296,29 +296,23 @@ void netfront_accuse(struct netfront *f, const char *fmt, ...)
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
-/*
- * Devices whose memory a late event handler on another vCPU may still look at: used again for the
- * next one, never freed.
- */
-static struct netfront *spare;
-static struct pv_spinlock spare_lock = PV_SPINLOCK_INIT;
+static struct front_spares spares = FRONT_SPARES_INIT;
 
 static struct netfront *take_front(void)
 {
-	uint64_t irq = pv_spin_lock_irq(&spare_lock);
-	struct netfront *f = spare;
+	struct front *spare = front_take_spare(&spares);
 	struct netfront_queue *queue[NETFRONT_MAX_QUEUES];
+	struct netfront *f;
 	unsigned nr;
 
 	_Static_assert(sizeof(*f) <= PV_PAGE_SIZE, "a device lies in one page");
-	spare = NULL;
-	pv_spin_unlock_irq(&spare_lock, irq);
-	if (!f) {
+	if (!spare) {
 		f = pv_page_alloc();
 		if (f)
 			memset(f, 0, sizeof(*f));
 		return f;
 	}
+	f = (struct netfront *)((char *)spare - offsetof(struct netfront, common));
 	memcpy(queue, f->queue, sizeof(queue));
 	nr = f->nr_queues;
 	memset(f, 0, sizeof(*f));
@@ -329,14 +323,9 @@ static struct netfront *take_front(void)
 
 static void put_front(struct netfront *f)
 {
-	uint64_t irq;
-
 	if (f->is_open)
 		pv_xenbus_close(&f->bus);
-	irq = pv_spin_lock_irq(&spare_lock);
-	if (!spare)
-		spare = f;
-	pv_spin_unlock_irq(&spare_lock, irq);
+	front_put_spare(&spares, &f->common);
 }
 
 void netfront_close(struct netdev *dev)
