@@ -204,10 +204,10 @@ demo: all
 
 INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
 
-check: all units $(addprefix $(O)/bench/,bench report diff)
+check: all units bench-bins
 	$(Q)tests/check-all.sh
 
-check-guest: all hostile-bins $(addprefix $(O)/bench/,bench report diff)
+check-guest: all hostile-bins bench-bins
 	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
@@ -335,11 +335,11 @@ BENCH_SRCS := $(addprefix tests/bench/,bench.c machine.c workloads.c systems.c t
 $(O)/bench/bench: $(BENCH_SRCS) $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
-$(O)/bench/report $(O)/bench/diff: $(O)/bench/%: tests/bench/%.c tests/bench/table.c tests/bench/table.h
+$(O)/bench/report $(O)/bench/diff $(O)/bench/markdown: $(O)/bench/%: tests/bench/%.c tests/bench/table.c tests/bench/table.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
 .PHONY: bench bench-bins bench-compare
-bench-bins: $(addprefix $(O)/bench/,bench os-measure report diff)
+bench-bins: $(addprefix $(O)/bench/,bench os-measure report diff markdown)
 bench: all bench-bins
 	$(Q)$(O)/bench/bench $(O)/paravane $(O)/guests $(O)/bench/os-measure $(O)/bench/bench.tsv $(if $(QUICK),quick)
 	$(Q)$(O)/bench/report $(O)/bench/bench.tsv $(O)/bench/bench.html
