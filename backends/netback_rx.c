@@ -84,28 +84,33 @@ static struct netif_rx_response *next_response(struct netback_queue *q)
 	return RING_GET_RESPONSE(&q->rx, q->rx.rsp_prod_pvt++);
 }
 
+/* The window's first slot is done with. */
+static void drop_first(struct netback_queue *q)
+{
+	const struct be_host_dev *host = &q->nb->host;
+	struct be_page *page = &slot(q, 0)->page;
+
+	if (page->ptr)
+		host->ops->unmap(host->arg, page);
+	page->ptr = NULL;
+	q->win_head++;
+}
+
 /* Answers the window's first slot. */
 static void answer(struct netback_queue *q, uint16_t flags, int16_t status)
 {
-	const struct be_host_dev *host = &q->nb->host;
-	struct netback_rx_slot *s = slot(q, 0);
 	struct netif_rx_response *rsp = next_response(q);
 
-	rsp->id = s->id;
+	rsp->id = slot(q, 0)->id;
 	rsp->offset = 0;
 	rsp->flags = flags;
 	rsp->status = status;
-	if (s->page.ptr)
-		host->ops->unmap(host->arg, &s->page);
-	s->page.ptr = NULL;
-	q->win_head++;
+	drop_first(q);
 }
 
 /* The slot of a description: its buffer goes unused. */
 static void answer_gso(struct netback_queue *q, const struct netpkt_meta *meta)
 {
-	const struct be_host_dev *host = &q->nb->host;
-	struct netback_rx_slot *s = slot(q, 0);
 	struct netif_extra_info extra = { .type = XEN_NETIF_EXTRA_TYPE_GSO };
 
 	extra.u.gso.size = meta->gso_size;
@@ -113,10 +118,7 @@ static void answer_gso(struct netback_queue *q, const struct netpkt_meta *meta)
 	                                                 : XEN_NETIF_GSO_TYPE_TCPV6;
 	_Static_assert(sizeof(extra) == sizeof(struct netif_rx_response), "they share slots");
 	memcpy(next_response(q), &extra, sizeof(extra));
-	if (s->page.ptr)
-		host->ops->unmap(host->arg, &s->page);
-	s->page.ptr = NULL;
-	q->win_head++;
+	drop_first(q);
 }
 
 /* Buffers at the window's head whose grants were bad go back with an error. */
@@ -279,12 +281,6 @@ void netback_rx_event(struct netback_queue *q)
 /* The port is detached. Buffers that were not used are unmapped; the ring is gone with them. */
 void netback_rx_drain(struct netback_queue *q)
 {
-	const struct be_host_dev *host = &q->nb->host;
-
-	for (; q->win_head != q->win_tail; q->win_head++) {
-		struct be_page *page = &slot(q, 0)->page;
-
-		if (page->ptr)
-			host->ops->unmap(host->arg, page);
-	}
+	while (q->win_head != q->win_tail)
+		drop_first(q);
 }

@@ -239,11 +239,13 @@ void netpkt_fill_checksum(struct netpkt *p)
 	m->csum_valid = true;
 }
 
-void netpkt_copy_out(const struct netpkt *p, uint32_t offset, void *to, uint32_t len)
+/* The pieces of a packet's bytes [offset, offset + len), as far as there is room; how many. */
+static unsigned find_pieces(const struct netpkt *p, uint32_t offset, uint32_t len,
+                            struct iovec *pieces, unsigned room)
 {
-	uint8_t *out = to;
+	unsigned nr = 0;
 
-	for (unsigned i = 0; i < p->nr_iov && len; i++) {
+	for (unsigned i = 0; i < p->nr_iov && len && nr < room; i++) {
 		size_t piece = p->iov[i].iov_len;
 
 		if (offset >= piece) {
@@ -253,34 +255,36 @@ void netpkt_copy_out(const struct netpkt *p, uint32_t offset, void *to, uint32_t
 		piece -= offset;
 		if (piece > len)
 			piece = len;
-		memcpy(out, (const uint8_t *)p->iov[i].iov_base + offset, piece);
-		out += piece;
+		pieces[nr].iov_base = (uint8_t *)p->iov[i].iov_base + offset;
+		pieces[nr++].iov_len = piece;
 		len -= (uint32_t)piece;
 		offset = 0;
+	}
+	return nr;
+}
+
+void netpkt_copy_out(const struct netpkt *p, uint32_t offset, void *to, uint32_t len)
+{
+	struct iovec piece[NETPKT_MAX_IOV];
+	unsigned nr = find_pieces(p, offset, len, piece, NETPKT_MAX_IOV);
+	uint8_t *out = to;
+
+	for (unsigned i = 0; i < nr; i++) {
+		memcpy(out, piece[i].iov_base, piece[i].iov_len);
+		out += piece[i].iov_len;
 	}
 }
 
 /* ---- segments --------------------------------------------------------------------------------- */
 
-/* Lays the pieces [offset, offset + len) of a packet behind a segment's head. */
+/* Lays the bytes [offset, offset + len) of a packet behind a segment's head. */
 static void take_payload(const struct netpkt *p, uint32_t offset, uint32_t len, struct netpkt *seg)
 {
-	for (unsigned i = 0; i < p->nr_iov && len && seg->nr_iov < NETPKT_MAX_IOV; i++) {
-		size_t piece = p->iov[i].iov_len;
+	unsigned nr = find_pieces(p, offset, len, seg->iov + seg->nr_iov,
+	                          NETPKT_MAX_IOV - seg->nr_iov);
 
-		if (offset >= piece) {
-			offset -= (uint32_t)piece;
-			continue;
-		}
-		piece -= offset;
-		if (piece > len)
-			piece = len;
-		seg->iov[seg->nr_iov].iov_base = (uint8_t *)p->iov[i].iov_base + offset;
-		seg->iov[seg->nr_iov++].iov_len = piece;
-		seg->len += (uint32_t)piece;
-		len -= (uint32_t)piece;
-		offset = 0;
-	}
+	for (; nr; nr--)
+		seg->len += (uint32_t)seg->iov[seg->nr_iov++].iov_len;
 }
 
 static void fix_ipv4(uint8_t *ip, uint32_t len, unsigned index)

@@ -22,11 +22,6 @@
 
 #include "backends/netport_fd.h"
 
-struct tap {
-	struct fdport p; /* first */
-	char name[IFNAMSIZ];
-};
-
 static void to_header(const struct netpkt_meta *m, struct virtio_net_hdr *h)
 {
 	memset(h, 0, sizeof(*h));
@@ -178,7 +173,7 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 {
 	int fds[FDPORT_MAX_QUEUES], rc = 0;
 	unsigned nr = 0;
-	struct tap *t;
+	struct fdport *t;
 
 	if (!name[0] || strlen(name) >= IFNAMSIZ) {
 		snprintf(why, why_len, "'%s' is no name of a device; it has 1 to 15 characters",
@@ -197,7 +192,7 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 	for (; nr < queues && !rc; nr += !rc)
 		rc = open_queue(name, queues > 1, &fds[nr], why, why_len);
 	if (!rc) {
-		rc = fdport_init(&t->p, &tap_kind, fds, nr);
+		rc = fdport_init(t, &tap_kind, fds, nr);
 		if (rc)
 			snprintf(why, why_len,
 			         "no descriptor is left for TAP device %s; allow more "
@@ -210,10 +205,9 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 		free(t);
 		return rc;
 	}
-	memcpy(t->name, name, strlen(name) + 1);
-	t->p.port.kind = "tap";
-	t->p.port.offload = true;
-	t->p.port.mtu = device_mtu(name);
-	*out = &t->p.port;
+	t->port.kind = "tap";
+	t->port.offload = true;
+	t->port.mtu = device_mtu(name);
+	*out = &t->port;
 	return 0;
 }

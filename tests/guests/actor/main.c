@@ -31,6 +31,7 @@
 #include "pvops/pvguest.h"
 #include "pvops/xs.h"
 #include "tests/guests/actor/actor.h"
+#include "tests/guests/words.h"
 
 #define NOWHERE 0x7654321000ul
 
@@ -47,13 +48,9 @@ void sleep_ms(uint64_t ms)
 	pv_wait(&q, never, NULL, pv_now_ns() + ms * 1000000);
 }
 
-static unsigned long number(const char *text)
+static unsigned long number_at(const char *text)
 {
-	unsigned long n = 0;
-
-	while (*text >= '0' && *text <= '9')
-		n = n * 10 + (unsigned long)(*text++ - '0');
-	return n;
+	return word_digits(&text);
 }
 
 /* ---- talking ---- */
@@ -278,13 +275,13 @@ static void act(const char *word, size_t len, const struct pv_boot *boot)
 		pv_console_write(word + 4, len - 4);
 		pv_console_write("\n", 1);
 	} else if (!strncmp(word, "lines=", 6)) {
-		say_lines(number(word + 6));
+		say_lines(number_at(word + 6));
 	} else if (!strncmp(word, "emergency=", 10)) {
-		say_emergency(number(word + 10));
+		say_emergency(number_at(word + 10));
 	} else if (!strncmp(word, "sleep=", 6)) {
-		sleep_ms(number(word + 6));
+		sleep_ms(number_at(word + 6));
 	} else if (has_value(word, len)) {
-		unsigned long n = number(strchr(word, '=') + 1);
+		unsigned long n = number_at(strchr(word, '=') + 1);
 
 		if (!roots_act(word, n) && !share_act(word, n, boot))
 			pv_panic("actor: unknown word '%s'", word);

@@ -19,6 +19,7 @@
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 #include "pvops/xs.h"
+#include "tests/guests/words.h"
 
 #define MAX_DISKS  8
 #define MAX_FLIGHT 64
@@ -29,18 +30,6 @@ static unsigned nr_disks;
 static struct blkfront_options options;
 static uint8_t *buffer;
 static uint64_t seed = 88172645463325252ull;
-
-static uint64_t number(const char *key, uint64_t otherwise)
-{
-	const char *at = strstr(pv_boot.cmdline, key);
-	uint64_t n = 0;
-
-	if (!at)
-		return otherwise;
-	for (at += strlen(key); *at >= '0' && *at <= '9'; at++)
-		n = n * 10 + (uint64_t)(*at - '0');
-	return n;
-}
 
 /* xorshift64: Marsaglia, "Xorshift RNGs" (2003). */
 static uint64_t random_number(void)
@@ -172,7 +161,7 @@ static int scattered(struct blkdev *disk, uint64_t bytes, uint32_t unit, bool *o
 
 static void check_disk(struct blkdev *disk)
 {
-	uint64_t bytes = number("bytes=", 16 << 20);
+	uint64_t bytes = word_number("bytes=", 16 << 20);
 	struct blkdev_geometry g;
 	bool ok = true;
 	int rc;
@@ -246,7 +235,7 @@ static void launch(unsigned i)
 		                    .nr_sectors = l->bytes / 512,
 		                    .segs = &run.seg[i],
 		                    .nr_segs = 1,
-		                    .done = number("irq=", 0) ? on_done : NULL };
+		                    .done = word_number("irq=", 0) ? on_done : NULL };
 	run.error = blkdev_submit(run.disk, req);
 	run.under_way += !run.error;
 }
@@ -340,7 +329,7 @@ static void bench_load(struct blkdev *disk, const struct load *l, uint64_t ms)
 	blkdev_get_stats(disk, &before);
 	start = pv_now_ns();
 	run.end_ns = start + ms * 1000000;
-	if (number("irq=", 0))
+	if (word_number("irq=", 0))
 		go_by_events();
 	else if (l->flight > 1)
 		go_by_polling();
@@ -359,13 +348,13 @@ static void bench_load(struct blkdev *disk, const struct load *l, uint64_t ms)
 
 static void bench(void)
 {
-	uint64_t ms = number("ms=", 1000), only = number("load=", ~0ull);
+	uint64_t ms = word_number("ms=", 1000), only = word_number("load=", ~0ull);
 	unsigned i;
 
 	for (i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
 		if (only != ~0ull && only != i)
 			continue;
-		if (loads[i].op == BLKDEV_WRITE && !number("write=", 0))
+		if (loads[i].op == BLKDEV_WRITE && !word_number("write=", 0))
 			continue;
 		bench_load(disks[0], &loads[i], ms);
 	}
@@ -381,10 +370,10 @@ void kernel_main(const struct pv_boot *boot)
 	if (pv_xs_init(boot->start))
 		pv_panic("blkbench: no store");
 	buffer = (void *)((boot->memory_end - BUFFER) & ~(BUFFER / 4 - 1));
-	options = (struct blkfront_options){ .max_queues = (unsigned)number("queues=", 0),
-		                             .max_ring_order = (unsigned)number("order=", 0),
-		                             .max_segments = (unsigned)number("segments=", 0),
-		                             .persistent = number("persistent=", 0) };
+	options = (struct blkfront_options){ .max_queues = (unsigned)word_number("queues=", 0),
+		                             .max_ring_order = (unsigned)word_number("order=", 0),
+		                             .max_segments = (unsigned)word_number("segments=", 0),
+		                             .persistent = word_number("persistent=", 0) };
 	if (blkfront_each(open_disk, NULL) < 0)
 		pv_panic("blkbench: the store does not tell the disks");
 	if (!nr_disks)

@@ -24,6 +24,7 @@
 #include "pvops/time.h"
 #include "pvops/xs.h"
 #include "tests/guests/unix/net/net.h"
+#include "tests/guests/words.h"
 
 #define MS       1000000ull
 #define SECOND   (1000 * MS)
@@ -41,36 +42,13 @@ static uint32_t rang; /* something has come, gone, or become due */
 
 /* ---- the command line --------------------------------------------------------------------------- */
 
-static const char *word(const char *key)
-{
-	const char *at = strstr(pv_boot.cmdline, key);
-
-	return at ? at + strlen(key) : NULL;
-}
-
-static uint64_t digits(const char **at)
-{
-	uint64_t n = 0;
-
-	while (**at >= '0' && **at <= '9')
-		n = n * 10 + (uint64_t)(*(*at)++ - '0');
-	return n;
-}
-
-static uint64_t number(const char *key, uint64_t otherwise)
-{
-	const char *at = word(key);
-
-	return at ? digits(&at) : otherwise;
-}
-
 static uint32_t address(const char **at)
 {
 	uint32_t ip = 0;
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		ip = ip << 8 | (uint32_t)digits(at);
+		ip = ip << 8 | (uint32_t)word_digits(at);
 		if (i < 3 && **at == '.')
 			(*at)++;
 	}
@@ -143,14 +121,14 @@ static int open_device(const char *node, unsigned handle, void *arg)
 static void configure(void)
 {
 	struct net_config c = { 0 };
-	const char *at = word("ip=");
+	const char *at = word_after("ip=");
 	int rc;
 
 	if (at) {
 		c.ip = address(&at);
-		c.mask = *at == '/' && at++ ? ~(UINT32_MAX >> digits(&at))
+		c.mask = *at == '/' && at++ ? ~(UINT32_MAX >> word_digits(&at))
 		                            : NET_IP(255, 255, 255, 0);
-		at = word("gw=");
+		at = word_after("gw=");
 		c.gateway = at ? address(&at) : 0;
 		net_configure(net, &c);
 	} else {
@@ -266,7 +244,7 @@ static bool has_rung(void *arg)
 
 static void serve(void)
 {
-	uint64_t end = pv_now_ns() + number(" s=", 3600) * SECOND;
+	uint64_t end = pv_now_ns() + word_number(" s=", 3600) * SECOND;
 	bool go_on = true;
 	unsigned i;
 
@@ -298,7 +276,7 @@ static void serve(void)
 
 static uint32_t peer(void)
 {
-	const char *at = word("to=");
+	const char *at = word_after("to=");
 
 	if (!at)
 		pv_panic("netbench: say to=A.B.C.D");
@@ -340,7 +318,7 @@ static void round_trips(void)
 	if (net_udp_open(net, 0, &u))
 		pv_panic("netbench: no memory");
 	await_peer();
-	end = pv_now_ns() + number("ms=", 1000) * MS;
+	end = pv_now_ns() + word_number("ms=", 1000) * MS;
 	while (n < SAMPLES && pv_now_ns() < end) {
 		uint64_t start = pv_now_ns();
 
@@ -366,7 +344,7 @@ static void flood(void)
 		pv_panic("netbench: no memory");
 	await_peer();
 	start = pv_now_ns();
-	end = start + number("ms=", 1000) * MS;
+	end = start + word_number("ms=", 1000) * MS;
 	while (pv_now_ns() < end) {
 		/* 64 bytes on the wire: 14 of Ethernet, 28 of IP and UDP, and these */
 		unsigned i = 0;
@@ -395,7 +373,7 @@ static void stream(bool out)
 	if (rc)
 		pv_panic("netbench: nobody answers: error %ld", rc);
 	start = pv_now_ns();
-	end = start + number("ms=", 1000) * MS;
+	end = start + word_number("ms=", 1000) * MS;
 	while (rc >= 0 && pv_now_ns() < end) {
 		rc = out ? net_tcp_write(t, buffer, sizeof(buffer), 5 * SECOND)
 		         : net_tcp_read(t, buffer, sizeof(buffer), 5 * SECOND);
@@ -428,7 +406,7 @@ static void figures(void)
 	struct net_figures f;
 	struct net_udp *u;
 
-	if (number("stop=", 0) && !net_udp_open(net, 0, &u)) {
+	if (word_number("stop=", 0) && !net_udp_open(net, 0, &u)) {
 		net_udp_send(u, peer(), 7, "stop", 4);
 		net_udp_receive(u, buffer, 64, NULL, NULL, SECOND);
 	}

@@ -98,16 +98,23 @@ static int get_entry(struct ext2_node *dir, uint64_t place, enum block_use use, 
 	return rc;
 }
 
-int ext2_find(struct ext2_node *dir, const char *name, size_t len, uint32_t *inode)
+/* The entry of a name; -ENOENT when there is none. Else as get_entry(). */
+static int look_up(struct ext2_node *dir, const char *name, size_t len, enum block_use use,
+                   void **page, struct ext2_entry **e)
 {
 	struct name n = { name, len };
-	struct ext2_entry *e;
 	uint64_t place;
-	void *page;
 	int rc = search(dir, has_name, &n, &place);
 
-	if (!rc)
-		rc = get_entry(dir, place, BLOCK_READ, &page, &e);
+	return rc ? rc : get_entry(dir, place, use, page, e);
+}
+
+int ext2_find(struct ext2_node *dir, const char *name, size_t len, uint32_t *inode)
+{
+	struct ext2_entry *e;
+	void *page;
+	int rc = look_up(dir, name, len, BLOCK_READ, &page, &e);
+
 	if (rc)
 		return rc;
 	*inode = e->inode;
@@ -174,14 +181,10 @@ int ext2_add(struct ext2_node *dir, const char *name, size_t len, uint32_t inode
 
 int ext2_remove(struct ext2_node *dir, const char *name, size_t len)
 {
-	struct name n = { name, len };
 	struct ext2_entry *e;
-	uint64_t place;
 	void *page;
-	int rc = search(dir, has_name, &n, &place);
+	int rc = look_up(dir, name, len, BLOCK_WRITE, &page, &e);
 
-	if (!rc)
-		rc = get_entry(dir, place, BLOCK_WRITE, &page, &e);
 	if (rc)
 		return rc;
 	e->inode = 0;

@@ -19,6 +19,7 @@
 #include "pvops/pvguest.h"
 #include "pvops/time.h"
 #include "pvops/xs.h"
+#include "tests/guests/words.h"
 
 #define SLOTS 1024u
 #define BATCH 8u
@@ -27,18 +28,6 @@
 
 static struct blkdev *disk;
 static uint8_t *pages; /* BATCH of them */
-
-static uint64_t number(const char *key, uint64_t otherwise)
-{
-	const char *at = strstr(pv_boot.cmdline, key);
-	uint64_t n = 0;
-
-	if (!at)
-		return otherwise;
-	for (at += strlen(key); *at >= '0' && *at <= '9'; at++)
-		n = n * 10 + (uint64_t)(*at - '0');
-	return n;
-}
 
 static int open_disk(const char *node, unsigned vdev, void *arg)
 {
@@ -146,7 +135,7 @@ static int write_batch(uint64_t first)
 
 static void write_on(uint64_t record, uint64_t end)
 {
-	bool is_patient = number("patient=", 0);
+	bool is_patient = word_number("patient=", 0);
 
 	while (record < end) {
 		int rc = write_batch(record + 1);
@@ -164,7 +153,7 @@ static void write_on(uint64_t record, uint64_t end)
 
 void kernel_main(const struct pv_boot *boot)
 {
-	uint64_t newest, more = number("records=", ~0ull);
+	uint64_t newest, more = word_number("records=", ~0ull);
 
 	pv_irq_enable();
 	if (pv_mmu_map_memory() || pv_xs_init(boot->start))
@@ -172,9 +161,9 @@ void kernel_main(const struct pv_boot *boot)
 	pages = (void *)((boot->memory_end - BATCH * PAGE) & ~(uint64_t)(PAGE - 1));
 	if (blkfront_each(open_disk, NULL) < 0 || !disk)
 		pv_panic("writer: no disk");
-	newest = find_newest(number("expect=", 0));
+	newest = find_newest(word_number("expect=", 0));
 	pv_log("found %llu\n", (unsigned long long)newest);
-	if (!number("verify=", 0))
+	if (!word_number("verify=", 0))
 		write_on(newest, more > ~newest ? ~0ull : newest + more);
 	blkdev_close(disk);
 	pv_log("writer: done\n");

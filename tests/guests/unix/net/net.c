@@ -368,6 +368,7 @@ void net_release(struct net *n)
 	net_leave(n, irq);
 }
 
+/* The end of a batch, or room where there was none. */
 static void on_done(struct netdev *dev, unsigned queue)
 {
 	struct net *n = dev->arg;
@@ -377,11 +378,6 @@ static void on_done(struct netdev *dev, unsigned queue)
 	tcp_batch_end(n);
 	net_rearm(n);
 	net_leave(n, irq);
-}
-
-static void on_room(struct netdev *dev, unsigned queue)
-{
-	on_done(dev, queue);
 }
 
 static void on_changed(struct netdev *dev)
@@ -396,7 +392,7 @@ static void on_changed(struct netdev *dev)
 const struct netdev_client net_client = { .receive = on_receive,
 	                                  .sent = on_sent,
 	                                  .done = on_done,
-	                                  .room = on_room,
+	                                  .room = on_done,
 	                                  .changed = on_changed };
 
 /* ---- the stack ---- */
