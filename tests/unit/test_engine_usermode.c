@@ -2,52 +2,14 @@
 /*
  * User and kernel mode under different roots, on the process engine: system calls and irets that go
  * from one process to the other without us, what they carry, and what user code can make of it.
- *
- * The guest here is a kernel of a few instructions that counts its entries, and a user program. What
- * the core would do with an iret or a system call that comes to us is done by answer().
  */
-#include <check.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 
-#include "hypervisor-stub/core/hypercall.h"
-#include "hypervisor-stub/engines/process/process.h"
-#include "tests/fake/engine_world.h"
+#include "tests/fake/engine_user.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-/* The kernel's pages; the user has others at the same addresses, but for the code. */
-#define KERNEL_STACK (WORLD_STACK + 8 * HV_PAGE_SIZE)
-#define KERNEL_DATA  WORLD_DATA
-#define USER_STACK   (WORLD_STACK + 16 * HV_PAGE_SIZE)
-
-static struct world *w;
-static struct hv_vcpu *v;
-static struct hv_exit e;
-static unsigned slow_irets, slow_calls, others;
-static struct {
-	uint64_t entries, rip, rsp, rflags, cs, ss, fs, gs, xmm[2], rax, r15;
-} * seen; /* what the kernel's entry leaves in its data page */
-
-/* Counts, notes what it was entered with, and returns rax + 1; rdi = 99 makes it stop. */
-WORLD_BLOB(kernel_entry,
-           "mov %rax, 0x400050\n mov 16(%rsp), %rax\n mov %rax, 0x400008\n mov 40(%rsp), %rax\n"
-           "mov %rax, 0x400010\n mov 32(%rsp), %rax\n mov %rax, 0x400018\n mov 24(%rsp), %rax\n"
-           "mov %rax, 0x400020\n mov 48(%rsp), %rax\n mov %rax, 0x400028\n rdfsbase %rax\n"
-           "mov %rax, 0x400030\n rdgsbase %rax\n mov %rax, 0x400038\n movups %xmm0, 0x400040\n"
-           "mov %r15, 0x400058\n incq 0x400000\n cmp $99, %rdi\n jne 1f\n"
-           "mov $0x200000 + 32 * 29, %rax\n call *%rax\n"
-           "1: mov 0x400060, %rax\n test %rax, %rax\n jz 2f\n mov $0x77, %eax\n movq %rax, %xmm0\n"
-           "2: mov 0x400050, %rax\n inc %rax\n pop %rcx\n pop %r11\n push $0\n"
-           "pushq $0x2002e0\n ret\n");
-
-/* Calls its kernel rbx times; every register must come back. Ends by ud2; by hlt when one is wrong. */
-WORLD_BLOB(user_calls,
-           "wrfsbase %r8\n wrgsbase %r9\n 1: movzbl %bl, %eax\n stc\n syscall\n jnc 9f\n"
-           "movzbl %bl, %ecx\n inc %ecx\n cmp %rcx, %rax\n jne 9f\n cmp $0x1515, %r15\n jne 9f\n"
-           "cmp $0x1234, %rdi\n jne 9f\n rdfsbase %rax\n cmp %r8, %rax\n jne 9f\n rdgsbase %rax\n"
-           "cmp %r9, %rax\n jne 9f\n mov %rsp, 0x400100\n dec %rbx\n jnz 1b\n ud2\n 9: hlt\n");
 
 /* A user program's address space, as its kernel makes one; the last one may still run on. */
 static void new_user(void)
@@ -62,96 +24,9 @@ static void new_user(void)
 
 static void setup(void)
 {
-	w = world_create(&hv_engine_process);
-	v = &w->vcpu[0];
-	world_layout(w, v->root_kernel);
+	setup_kernel();
 	new_user();
-	seen = (void *)world_at(w, v->root_kernel, KERNEL_DATA);
-	v->traps.syscall.va = world_code(w, v->root_kernel, kernel_entry, kernel_entry_end);
-	v->traps.kernel_sp = KERNEL_STACK;
-	v->traps.kernel_ss = FLAT_KERNEL_SS;
-	v->regs.gs_base_kernel = 0x5000;
 }
-
-static void teardown(void)
-{
-	world_destroy(w);
-}
-
-static void enter_user(uint64_t rip)
-{
-	uint64_t gs = v->regs.gs_base_kernel;
-
-	world_enter_at(w, 0, rip);
-	v->regs.gs_base_kernel = gs;
-	v->in_kernel = false;
-	v->regs.rsp = USER_STACK;
-	v->regs.r15 = 0x1515;
-	v->regs.rdi = 0x1234;
-	v->regs.r8 = 0x123000;
-	v->regs.r9 = 0x456000;
-}
-
-/* An iret hypercall as the core does it. */
-static void do_iret(void)
-{
-	struct iret_context c;
-
-	memcpy(&c, world_at(w, v->root_kernel, v->regs.rsp), sizeof(c));
-	v->in_kernel = (c.cs & 3) != 3;
-	v->regs.rip = c.rip;
-	v->regs.rsp = c.rsp;
-	v->regs.rflags = c.rflags;
-	v->regs.cs = (uint16_t)c.cs | 3;
-	v->regs.ss = (uint16_t)c.ss | 3;
-	v->regs.rax = c.rax;
-	v->regs.rcx = c.rcx;
-	v->regs.r11 = c.r11;
-	v->info->evtchn_upcall_mask = !(c.rflags & X86_FLAG_IF);
-	slow_irets++;
-}
-
-static void do_syscall(void)
-{
-	struct hv_regs *r = &v->regs;
-	uint64_t sp = (v->traps.kernel_sp & ~UINT64_C(15)) - 56;
-	uint64_t frame[] = { r->rcx, r->r11, r->rip, r->cs, r->rflags, r->rsp, r->ss };
-
-	memcpy(world_at(w, v->root_kernel, sp), frame, sizeof(frame));
-	v->in_kernel = true;
-	r->rsp = sp;
-	r->rip = v->traps.syscall.va;
-	r->cs = FLAT_KERNEL_CS;
-	r->ss = FLAT_KERNEL_SS;
-	slow_calls++;
-}
-
-/* Runs until something happens that is neither a miss, an iret nor a system call. */
-static void run(void)
-{
-	for (;;) {
-		ck_assert_int_eq(world_run(w, 0, &e), 0);
-		if (e.kind == HV_EXIT_HYPERCALL && v->regs.rax == 23)
-			do_iret();
-		else if (e.kind == HV_EXIT_SYSCALL && !v->in_kernel)
-			do_syscall();
-		else if (e.kind == HV_EXIT_KICKED && !atomic_load(&w->stop_at_tick))
-			others++;
-		else
-			return;
-	}
-}
-
-static void run_to_ud2(void)
-{
-	run();
-	ck_assert_msg(e.kind == HV_EXIT_EXCEPTION, "kind %d: %s", e.kind, e.why ? e.why : "");
-	ck_assert_msg(e.vector == 6, "vector %u at %#llx", e.vector,
-	              (unsigned long long)v->regs.rip);
-	ck_assert(!v->in_kernel);
-}
-
-#define PUT(blob) world_code(w, v->root_kernel, blob, blob##_end)
 
 /* ---- the ordinary way -------------------------------------------------------------------------- */
 
@@ -468,6 +343,37 @@ START_TEST(registers_of_one_program_are_not_shown_to_the_next)
 }
 END_TEST
 
+/* Nor when the next one runs without a kernel that it could hand over to. */
+START_TEST(registers_are_not_shown_to_a_program_on_its_own)
+{
+	const uint64_t secret = 0x5ec4e75ec4e75ec4;
+	mfn_t user[2] = { v->root_user, HV_MFN_NONE };
+	uint64_t at = PUT(user_calls), peeks = PUT(user_peeks);
+
+	new_user();
+	user[1] = v->root_user;
+	for (unsigned i = 0; i < 4; i++) {
+		v->root_user = user[~i & 1];
+		enter_user(at);
+		v->regs.rbx = 4;
+		v->regs.r14 = i & 1 ? 0 : secret;
+		run_to_ud2();
+	}
+	v->root_user = user[1];
+	enter_user(at);
+	v->regs.rbx = 4;
+	v->regs.r14 = secret;
+	run_to_ud2();
+	v->root_user = user[0];
+	v->traps.in_nmi = true; /* every return is our affair */
+	enter_user(peeks);
+	v->regs.r12 = PE_PEER;
+	v->regs.r13 = secret;
+	run_to_ud2();
+	ck_assert_uint_eq(v->regs.rbx, 0);
+}
+END_TEST
+
 /* User code changes every word of its own state, one at a time, and goes on calling its kernel. */
 START_TEST(whatever_user_code_writes_harms_only_itself)
 {
@@ -748,6 +654,7 @@ Suite *engine_usermode_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, user_code_sees_what_it_is_given_and_no_more);
 	tcase_add_test(tc, registers_of_one_program_are_not_shown_to_the_next);
+	tcase_add_test(tc, registers_are_not_shown_to_a_program_on_its_own);
 	tcase_add_loop_test(tc, whatever_user_code_writes_harms_only_itself, 0, 6);
 	tcase_add_loop_test(tc, made_up_hand_overs_enter_the_kernel_as_a_user_could, 0, 5);
 	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);

@@ -35,8 +35,8 @@
 #define PE_TASK_END    0x7ffffffff000 /* first address that no process can map */
 
 #define PE_CODE        (PE_GROUP)
-#define PE_CODE_SIZE   0x1000
-#define PE_CONST       (PE_GROUP + 0x1000)
+#define PE_CODE_SIZE   0x2000
+#define PE_CONST       (PE_CODE + PE_CODE_SIZE)
 #define PE_CONST_SIZE  0x3000
 #define PE_CTL         (PE_GROUP + 0x10000)
 #define PE_CTL_SIZE    0x4000
@@ -48,7 +48,7 @@
 
 /* Offsets of code, constants and slots in the file. */
 #define PE_FILE_CODE  0x0
-#define PE_FILE_CONST 0x1000
+#define PE_FILE_CONST PE_CODE_SIZE
 #define PE_FILE_SLOTS 0x10000
 #define PE_SLOT_SIZE  0x10000
 #define PE_SLOT_STATE 0x4000 /* of state within a slot */
@@ -96,7 +96,7 @@
 #define CTL_IOPL          0x070 /* u32, u32: flags of such an iret must be so, in these bits */
 #define CTL_MAPPER_YIELDS 0x078 /* u32: the mapper gives way so often before it sleeps */
 #define CTL_FP_SIZE       0x07c /* u32: bytes of a saved floating-point state */
-/* Direct hand-over between the user's and the kernel's process. */
+/* From user mode to the kernel and back without us: hand-over to another process, or in place. */
 #define CTL_PEER      0x080 /* u32: may hand over to the peer */
 #define CTL_IS_USER   0x084 /* u32: this one runs user mode */
 #define CTL_USER_CS   0x088 /* u32, u32: the user's selectors */
@@ -106,6 +106,7 @@
 #define CTL_SYS_MASKS 0x0a0 /* u32: which masks events */
 #define CTL_GS_USER   0x0a8 /* u64: the user's GS base, unless it was changed in place */
 #define CTL_FROZEN    0x0b0 /* u32: a process that must not run sleeps here; always 0 */
+#define CTL_ONE_ROOT  0x0b4 /* u32: user mode runs here too; a system call is entered in place */
 #define CTL_PEER_AT   0x0b8 /* u64: where the peer's pages are, less STATE_OUT */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
@@ -147,7 +148,7 @@
 #define STATE_DONE         0x010 /* u32: orders that the mapper has carried out */
 #define STATE_MAPPER_WAITS 0x014 /* u32: the mapper sleeps on ctl.tail */
 #define STATE_TRACED       0x018 /* u32: a single-step trap hit the trampoline: the guest has TF set */
-#define STATE_SIGNO        0x01c /* u32 */
+#define STATE_MODE         0x01c /* u32: with CTL_ONE_ROOT: 1: user mode; next to TRACED */
 #define STATE_UC           0x020 /* u64: PE_EXIT_SIGNAL: where the ucontext lies */
 #define STATE_INFO         0x028 /* u64: and the siginfo */
 #define STATE_SAVED        0x030 /* u32: STATE_XSAVE holds the floating-point state of this exit */
@@ -163,9 +164,12 @@
 #define STATE_RESULT       0x078 /* u32: error of a failed script (negative) */
 #define STATE_MAP_FAILED   0x07c /* u32: mappings that the host refused */
 #define STATE_SCRATCH      0x080 /* u64, u64, u64: target, flags and stack of a jump to the guest */
+#define STATE_SIGNO        0x098 /* u32 */
 #define STATE_REGS         0x0a0 /* struct hv_regs up to rsp */
 #define STATE_REGS_RSP     0x128
+#define STATE_GS_KERNEL    0x130 /* u64: while STATE_MODE is user mode */
 #define STATE_LOCAL        0x140 /* u32 by number: hypercalls answered in place */
+#define STATE_RETURN       0x280 /* what an iret to user mode loads last; RETURN_* */
 #define STATE_XSAVE        0x1000
 /* Two pages that the peer may read. */
 #define STATE_OUT        0x2000
@@ -182,8 +186,16 @@
 #define PE_SIGSTACK_SIZE 0x8000
 
 /* In the state page of slot 0. */
-#define ZSTATE_DONE        0x240 /* u32: requests served */
-#define ZSTATE_PID         0x244 /* u32: pid of the last clone, or a negative errno */
+#define ZSTATE_DONE 0x240 /* u32: requests served */
+#define ZSTATE_PID  0x244 /* u32: pid of the last clone, or a negative errno */
+
+/* In STATE_RETURN, u64 each. */
+#define RETURN_RIP         0x00
+#define RETURN_RFLAGS      0x08
+#define RETURN_RSP         0x10
+#define RETURN_RAX         0x18
+#define RETURN_RCX         0x20
+#define RETURN_R11         0x28
 
 #define PE_NR_LOCAL        64
 
@@ -196,6 +208,7 @@
 
 #define PE_CHANGED_STACK   1
 #define PE_CHANGED_GS_USER 2
+#define PE_CHANGED_MODE    4
 
 /* ---- scripts -------------------------------------------------------------------------------- */
 

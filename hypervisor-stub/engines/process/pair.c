@@ -87,13 +87,23 @@ static void leave_user(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *q)
 }
 
 /* Whether this vCPU's guest is one of two modes, and nobody wants to see every change between them. */
-static bool is_wanted(const struct hv_vcpu *v)
+static bool has_two_modes(const struct hv_vcpu *v)
 {
 	const struct hv_tracer *tracer = v->domain->machine->tracer;
 
-	return !hv_mfn_is_none(v->root_user) && !hv_mfn_same(v->root_user, v->root_kernel) &&
-	       v->traps.syscall.va && v->traps.syscall.va < PE_GUEST_END &&
-	       !(tracer && tracer->every_call) && !v->traps.in_nmi && !v->traps.nmi_pending;
+	return !hv_mfn_is_none(v->root_user) && v->traps.syscall.va &&
+	       v->traps.syscall.va < PE_GUEST_END && !(tracer && tracer->every_call) &&
+	       !v->traps.in_nmi && !v->traps.nmi_pending;
+}
+
+static bool is_wanted(const struct hv_vcpu *v)
+{
+	return has_two_modes(v) && !hv_mfn_same(v->root_user, v->root_kernel);
+}
+
+bool pe_pair_in_one(const struct hv_vcpu *v)
+{
+	return has_two_modes(v) && hv_mfn_same(v->root_user, v->root_kernel);
 }
 
 /*
@@ -139,7 +149,7 @@ static void forget_registers(struct pe_proc *k, const struct pe_proc *u)
 	k->told = u;
 }
 
-static void tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
+void pe_pair_tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
 {
 	const struct hv_vcpu *v = pv->v;
 
@@ -196,7 +206,7 @@ struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
 		pv->user_ss = v->regs.ss;
 	}
 	if (!is_wanted(v) && !pv->partner && !pv->user && !p->is_user && !pe_load(p->ctl, CTL_PEER))
-		return NULL; /* the usual case where there is no user mode */
+		return NULL; /* the usual case where there is no user mode, or it is in one with p */
 	pthread_mutex_lock(&pv->pd->lock);
 	if (is_wanted(v))
 		q = pe_cache_find(pv, v->in_kernel ? v->root_user : v->root_kernel, v->in_kernel);
@@ -206,12 +216,14 @@ struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p)
 		see(p, q);
 		k = p->is_user ? q : p;
 		forget_registers(k, p->is_user ? p : q);
-		tell_kernel(pv, k);
+		pe_pair_tell_kernel(pv, k);
 		pe_store(p->is_user ? p->ctl : q->ctl, CTL_IS_USER, 1);
 		start_turns(p, q);
 		q->used = ++pv->pd->clock;
 	} else {
 		pe_store(p->state, STATE_TURN, 0);
+		if (p->is_user && p->peer[0])
+			forget_registers(p->peer[0], p); /* it sees them all the same */
 	}
 	pe_store(p->ctl, CTL_PEER, q != NULL);
 	if (q)

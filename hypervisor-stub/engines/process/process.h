@@ -387,6 +387,10 @@ void pe_fpu_is_in_frame(struct pe_vcpu *pv, struct pe_proc *p, uint64_t fpstate)
 /* pair.c; from the vCPU's thread */
 /* The process that p, about to run, may hand the vCPU to, all set up for it; or NULL. Takes pd->lock. */
 struct pe_proc *pe_pair_up(struct pe_vcpu *pv, struct pe_proc *p);
+/* Whether user mode runs under the kernel's root, and may be entered and left in place. */
+bool pe_pair_in_one(const struct hv_vcpu *v);
+/* What k must know to enter the kernel for a system call, and to leave it for user mode. */
+void pe_pair_tell_kernel(struct pe_vcpu *pv, struct pe_proc *k);
 /* What p knows of a peer that is about to end. Whether it knew it. Lock: pd */
 bool pe_pair_forget(struct pe_proc *p, const struct pe_proc *peer);
 /* After an exit of x: what the two did meanwhile becomes v's state. other: NULL when it has died. */

@@ -106,12 +106,13 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	bool iopl = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1;
 
 	/* A partner is entered as its kernel is, whatever the user does now. */
-	bool as_kernel = v->in_kernel || p != pv->current;
+	bool as_kernel = v->in_kernel || p != pv->current || pe_pair_in_one(v);
+	bool own_selectors = v->in_kernel && p == pv->current;
 
 	pe_store(p->ctl, CTL_IN_PLACE, as_kernel && in_place_allowed(v, p));
 	pe_store64(p->ctl, CTL_INFO, window ? PE_WINDOW + v->info_offset : 0);
-	pe_store(p->ctl, CTL_CS, p == pv->current ? v->regs.cs | 3 : FLAT_KERNEL_CS);
-	pe_store(p->ctl, CTL_SS, p == pv->current ? v->regs.ss | 3 : FLAT_KERNEL_SS);
+	pe_store(p->ctl, CTL_CS, own_selectors ? v->regs.cs | 3 : FLAT_KERNEL_CS);
+	pe_store(p->ctl, CTL_SS, own_selectors ? v->regs.ss | 3 : FLAT_KERNEL_SS);
 	pe_store(p->ctl, CTL_IOPL, v->traps.iopl << 12);
 	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
@@ -121,13 +122,33 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	pe_store(p->ctl, CTL_MAPPER_YIELDS, pe_place_spins(pv) || !pv->yields ? 0 : 2);
 }
 
+/*
+ * Where one root serves user and kernel, the process may change between the two without us: it keeps
+ * which of them it runs, and the segment base that the other one has.
+ */
+static void put_mode(struct pe_vcpu *pv, struct pe_proc *p)
+{
+	const struct hv_vcpu *v = pv->v;
+	bool one = !p->is_user && pe_pair_in_one(v) && pe_load64(p->ctl, CTL_INFO);
+
+	pe_store(p->ctl, CTL_ONE_ROOT, one);
+	pe_store(p->state, STATE_MODE, one && !v->in_kernel);
+	if (!one)
+		return;
+	pe_store64(p->state, STATE_GS_KERNEL, v->regs.gs_base_kernel);
+	pe_pair_tell_kernel(pv, p);
+}
+
 static void enter(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner)
 {
 	uint32_t action = put_regs(pv->v, p);
 
 	put_in_place(pv, p);
-	if (partner)
+	put_mode(pv, p);
+	if (partner) {
 		put_in_place(pv, partner);
+		put_mode(pv, partner);
+	}
 	action |= pe_fpu_load(pv, p);
 	pe_store(p->ctl, CTL_ACTION, action);
 }
@@ -151,6 +172,22 @@ static void exception(struct hv_exit *exit, uint8_t vector, uint32_t error_code,
 	exit->vector = vector;
 	exit->error_code = error_code;
 	exit->cr2 = cr2;
+}
+
+/* The mode in which a process stopped that may change between the two without us. */
+static void take_mode(struct pe_vcpu *pv, struct pe_proc *p)
+{
+	struct hv_vcpu *v = pv->v;
+	uint64_t gs;
+
+	if (!pe_load(p->ctl, CTL_ONE_ROOT) || !(pe_load(p->state, STATE_CHANGED) & PE_CHANGED_MODE))
+		return;
+	v->in_kernel = !pe_load(p->state, STATE_MODE);
+	v->regs.cs = v->in_kernel ? FLAT_KERNEL_CS : pv->user_cs;
+	v->regs.ss = v->in_kernel ? FLAT_KERNEL_SS : pv->user_ss;
+	gs = pe_load64(p->state, STATE_GS_KERNEL);
+	if (!v->in_kernel)
+		v->regs.gs_base_kernel = is_canonical(gs) ? gs : 0;
 }
 
 /* What the trampoline answered in place since the last exit. */
@@ -321,6 +358,7 @@ static void take_exit(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *oth
 	pv->last_call = NO_CALL;
 	if (other || p != pv->current)
 		pe_pair_settle(pv, p, other);
+	take_mode(pv, p);
 	take_in_place(pv, p->is_user && other ? other : p);
 	take_bases(pv->v, p);
 	if (kind == PE_EXIT_HYPERCALL) {

@@ -61,6 +61,11 @@ static const int guest_signals[] = {
 	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, PE_SIG_KICK
 };
 
+#ifndef PR_SET_SYSCALL_USER_DISPATCH /* Linux 5.11 */
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_ON           1
+#endif
+
 #define NR_SIGNALS  (sizeof(guest_signals) / sizeof(guest_signals[0]))
 #define SECCOMP_ARG SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW
 
@@ -159,6 +164,12 @@ static void write_child(struct pe_domain *pd)
 	call(&w, SYS_rt_sigprocmask, SIG_SETMASK, DATA_ADDRESS(mask), 0, 8);
 	if (!pd->d->machine->clock.tsc_is_usable)
 		call(&w, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0);
+	/*
+	 * The guest's own system calls become signals before the filter looks at them: a little faster,
+	 * and the filter has the last word on the trampoline's. Older hosts go without.
+	 */
+	add(&w, PE_CHECK_NONE, 0, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
+	    PE_CODE, PE_CODE_SIZE + 1, 0, 0);
 	call(&w, SYS_seccomp, SECCOMP_ARG, CONST_ADDRESS(CONST_VCPU_FILTER), 0);
 	jump(&w, pe_tramp_vcpu);
 }

@@ -62,6 +62,15 @@
 #define MAP_FLAGS      0x11 /* MAP_SHARED | MAP_FIXED */
 #define MINUS_ERRNO    -4096 /* system call results above it, unsigned, are errors */
 
+/* In what xsave writes. */
+#define XSTATE_MXCSR   24
+#define XSTATE_ST      32
+#define XSTATE_XMM     160
+#define XSTATE_BV      512
+#define XSTATE_LEGACY  3 /* x87 and SSE */
+#define FCW_INITIAL    0x37f
+#define MXCSR_INITIAL  0x1f80
+
 #define FLAG_TF        0x100
 #define FLAG_IF        0x200
 #define FLAG_ALWAYS    0x202   /* IF and the one that is always set */
@@ -100,6 +109,12 @@
 771:
 .endm
 
+/* What an iret has prepared, for the peer. Loses rax. */
+.macro TO_OUT from, to
+	mov	STATE(STATE_RETURN + \from), %rax
+	mov	%rax, STATE(OUT_REGS + \to)
+.endm
+
 /* Makes rax a canonical address, as a segment base must be. */
 .macro CANONICAL
 	shl	$16, %rax
@@ -109,6 +124,39 @@
 .macro MASK_FP
 	mov	CTL(CTL_XMASK), %eax
 	mov	CTL(CTL_XMASK + 4), %edx
+.endm
+
+/*
+ * The floating-point state of a signal frame, at rbx, back into the registers. The host has made all of
+ * them initial for the handler, and xrstor is slow even where little is in use. So what a program has
+ * that uses SSE alone is loaded without it: the frame always says that x87 is in use, hence we look.
+ * Loses rax and rdx.
+ */
+.macro LOAD_FRAME_FP
+	testq	$~XSTATE_LEGACY, XSTATE_BV(%rbx)
+	jnz	772f
+	cmpq	$FCW_INITIAL, (%rbx) /* also fsw, ftw and fop; then the two pointers */
+	jne	772f
+	cmpl	$MXCSR_INITIAL, XSTATE_MXCSR(%rbx)
+	jne	772f
+	mov	8(%rbx), %rax
+	or	16(%rbx), %rax
+	jnz	772f
+	movaps	XSTATE_ST(%rbx), %xmm0
+	.irp	nr, 1, 2, 3, 4, 5, 6, 7
+	orps	XSTATE_ST + 16 * \nr(%rbx), %xmm0
+	.endr
+	packsswb %xmm0, %xmm0 /* 0 stays 0 only */
+	movq	%xmm0, %rax
+	test	%rax, %rax
+	jnz	772f
+	.irp	nr, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	movaps	XSTATE_XMM + 16 * \nr(%rbx), %xmm\nr
+	.endr
+	jmp	773f
+772:	MASK_FP
+	xrstor64 (%rbx)
+773:
 .endm
 
 	.section .rodata.pe_trampoline, "a", @progbits
@@ -132,7 +180,7 @@ pe_tramp_hypercall:
 	je	slow
 	cmpl	$0, CTL(CTL_PENDING)
 	jne	slow
-	cmpl	$0, STATE(STATE_TRACED)
+	cmpq	$0, STATE(STATE_TRACED) /* and STATE_MODE: user code is no kernel */
 	jne	slow
 	cmp	$__HYPERVISOR_iret, %eax
 	je	iret_in_place
@@ -289,10 +337,14 @@ touch_iret:
 	pop	%rsp
 	jmp	*STATE(STATE_SCRATCH)
 
-/* The same to user mode, when the user's process may be handed the vCPU: its registers go to OUT. */
+/*
+ * The same to user mode: to the user's process, when that may be handed the vCPU, and its registers go
+ * to OUT; or, where one root serves both, to user mode here.
+ */
 iret_to_user:
-	cmpl	$0, CTL(CTL_PEER)
-	je	slow_iret
+	mov	CTL(CTL_PEER), %eax
+	or	CTL(CTL_ONE_ROOT), %eax
+	jz	slow_iret
 	cmp	%ecx, CTL(CTL_USER_CS)
 	jne	slow_iret
 	movzwl	64(%r11), %ecx
@@ -302,28 +354,28 @@ iret_to_user:
 	mov	%rcx, %rax
 	shr	$47, %rax
 	jnz	slow_iret
-	mov	%rcx, STATE(OUT_REGS + RIP)
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RIP)
 	mov	56(%r11), %rax
-	mov	%rax, STATE(OUT_REGS + RSP)
+	mov	%rax, STATE(STATE_RETURN + RETURN_RSP)
 	mov	48(%r11), %rax
 	test	$~FLAGS_PLAIN, %rax
 	jnz	slow_iret
-	mov	%rax, STATE(OUT_REGS + RFLAGS)
+	mov	%rax, STATE(STATE_RETURN + RETURN_RFLAGS)
 	xor	CTL(CTL_IOPL), %eax
 	test	%eax, CTL(CTL_IOPL + 4)
 	jnz	slow_iret
-	mov	STATE(OUT_REGS + RFLAGS), %rax
+	mov	STATE(STATE_RETURN + RETURN_RFLAGS), %rax
 	cmpq	$VGCF_in_syscall, 24(%r11)
 	je	1f
 	cmpq	$0, 24(%r11)
 	jne	slow_iret
 	mov	8(%r11), %rax
 	mov	16(%r11), %rcx
-1:	mov	%rax, STATE(OUT_REGS + R11)
-	mov	%rcx, STATE(OUT_REGS + RCX)
+1:	mov	%rax, STATE(STATE_RETURN + RETURN_R11)
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RCX)
 	mov	(%r11), %rax
-	mov	%rax, STATE(OUT_REGS + RAX)
-	mov	STATE(OUT_REGS + RFLAGS), %ecx
+	mov	%rax, STATE(STATE_RETURN + RETURN_RAX)
+	mov	STATE(STATE_RETURN + RETURN_RFLAGS), %ecx
 	not	%ecx
 	shr	$9, %ecx
 	and	$1, %ecx
@@ -334,7 +386,9 @@ iret_to_user:
 	cmpb	$0, (%rax)
 	jne	slow_iret
 touch_iret_end:
-1:	mov	%r15, STATE(OUT_REGS + R15)
+1:	cmpl	$0, CTL(CTL_ONE_ROOT)
+	jne	return_in_place
+	mov	%r15, STATE(OUT_REGS + R15)
 	mov	%r14, STATE(OUT_REGS + R14)
 	mov	%r13, STATE(OUT_REGS + R13)
 	mov	%r12, STATE(OUT_REGS + R12)
@@ -346,6 +400,12 @@ touch_iret_end:
 	mov	%rdx, STATE(OUT_REGS + RDX)
 	mov	%rsi, STATE(OUT_REGS + RSI)
 	mov	%rdi, STATE(OUT_REGS + RDI)
+	TO_OUT	RETURN_RIP, RIP
+	TO_OUT	RETURN_RFLAGS, RFLAGS
+	TO_OUT	RETURN_RSP, RSP
+	TO_OUT	RETURN_RAX, RAX
+	TO_OUT	RETURN_RCX, RCX
+	TO_OUT	RETURN_R11, R11
 	MASK_FP
 	xsave64	STATE(OUT_XSAVE)
 	rdfsbase %rax
@@ -385,6 +445,26 @@ slow_iret:
 	mov	$__HYPERVISOR_iret, %eax
 	jmp	slow
 
+return_in_place: /* all other registers, and the floating-point state, are the user's already */
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_KERNEL)
+	mov	CTL(CTL_GS_USER), %rax
+	testl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+	jz	1f
+	mov	STATE(STATE_GS_USER), %rax
+	CANONICAL
+1:	wrgsbase %rax
+	orl	$PE_CHANGED_MODE, STATE(STATE_CHANGED)
+	movl	$1, STATE(STATE_MODE)
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
+	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
+	mov	STATE(STATE_RETURN + RETURN_RCX), %rcx
+	mov	STATE(STATE_RETURN + RETURN_R11), %r11
+	lea	STATE(STATE_RETURN + RETURN_RFLAGS), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 /* edi = signal, rsi = siginfo, rdx = ucontext, both on the signal stack. */
@@ -413,11 +493,7 @@ report:
 	mov	$PE_EXIT_SIGNAL, %ebp
 	jmp	post
 
-user_call: /* a system call of user mode goes to its kernel's process, if it is an ordinary one */
-	cmpl	$0, CTL(CTL_PEER)
-	je	report
-	cmpl	$0, CTL(CTL_IS_USER)
-	je	report
+user_call: /* a system call of user mode goes to its kernel without us, if it is an ordinary one */
 	cmpl	$0, CTL(CTL_PENDING)
 	jne	report
 	cmpl	$0, STATE(STATE_TRACED)
@@ -431,6 +507,12 @@ user_call: /* a system call of user mode goes to its kernel's process, if it is 
 	jne	report
 	testl	$FLAG_TF, UC_FLAGS(%rdx)
 	jnz	report
+	cmpl	$0, CTL(CTL_ONE_ROOT)
+	jne	call_in_place
+	cmpl	$0, CTL(CTL_PEER)
+	je	report
+	cmpl	$0, CTL(CTL_IS_USER)
+	je	report
 	mov	%rdx, %rsp
 	mov	UC_R15(%rsp), %rax
 	mov	%rax, STATE(OUT_REGS + R15)
@@ -474,6 +556,52 @@ user_call: /* a system call of user mode goes to its kernel's process, if it is 
 	mov	%rax, STATE(OUT_GS_BASE)
 	jmp	hand_over
 
+/*
+ * One root for both: the kernel is entered here and now. Until its frame is written nothing has
+ * changed, so a stack that is not there makes it an exit like any other.
+ */
+call_in_place:
+	cmpl	$0, STATE(STATE_MODE)
+	je	report
+	mov	UC_RIP(%rdx), %rcx
+	mov	UC_FLAGS(%rdx), %r11d
+	mov	UC_RSP(%rdx), %r9
+	lea	enter_in_place(%rip), %r10
+	lea	report_call(%rip), %r8
+	jmp	build_frame
+report_call:
+	mov	$PE_SIG_SYS, %edi
+	lea	UC_SIGINFO(%rdx), %rsi
+	jmp	report
+enter_in_place: /* rcx and r11 are set; the signal stack must be left when all is read from it */
+	mov	UC_FPSTATE(%rdx), %rbx
+	mov	%rdx, %rsp
+	LOAD_FRAME_FP
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_USER)
+	mov	STATE(STATE_GS_KERNEL), %rax
+	CANONICAL
+	wrgsbase %rax
+	orl	$PE_CHANGED_GS_USER | PE_CHANGED_MODE, STATE(STATE_CHANGED)
+	movl	$0, STATE(STATE_MODE)
+	mov	UC_R15(%rsp), %r15
+	mov	UC_R14(%rsp), %r14
+	mov	UC_R13(%rsp), %r13
+	mov	UC_R12(%rsp), %r12
+	mov	UC_RBP(%rsp), %rbp
+	mov	UC_RBX(%rsp), %rbx
+	mov	UC_R10(%rsp), %r10
+	mov	UC_R9(%rsp), %r9
+	mov	UC_R8(%rsp), %r8
+	mov	UC_RAX(%rsp), %rax
+	mov	UC_RDX(%rsp), %rdx
+	mov	UC_RSI(%rsp), %rsi
+	mov	UC_RDI(%rsp), %rdi
+	lea	STATE(STATE_SCRATCH + 8), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_SCRATCH)
+
 inside:	/* rax = offset in this page */
 	cmp	$PE_SIG_KICK, %edi
 	je	go_back
@@ -508,7 +636,7 @@ inside:	/* rax = offset in this page */
 fixups:
 	.word	touch_version - base, touch_version_end - base, slow - base
 	.word	touch_iret - base, touch_iret_end - base, slow_iret - base
-	.word	touch_entry - base, touch_entry_end - base, taken - base
+	.word	touch_entry - base, touch_entry_end - base, no_frame - base
 	.word	touch_fp - base, touch_fp_end - base, initial_fp - base
 	/* A peer's page that is not there: to report that would come here again, for ever. */
 	.word	touch_peer - base, touch_peer_end - base, nothing_yet - base
@@ -642,48 +770,11 @@ take:	mov	%edx, STATE(OUT_TAKEN)
 	shr	$47, %rax
 	jnz	taken
 	mov	PEER(OUT_REGS + RFLAGS), %r11d
-	and	$FLAGS_USER, %r11d
-	or	$FLAG_ALWAYS, %r11d
-	mov	CTL(CTL_KERNEL_SP), %rdi
-	testl	$PE_CHANGED_STACK, STATE(STATE_CHANGED)
-	jz	1f
-	mov	STATE(STATE_KERNEL_SP), %rdi
-1:	and	$-16, %rdi
-	sub	$56, %rdi
-	mov	CTL(CTL_INFO), %rsi
-touch_entry: /* the frame: struct pv_bounce_frame */
-	movzbl	1(%rsi), %edx
-	mov	%rcx, (%rdi)
-	mov	%r11, 8(%rdi)
-	mov	%rcx, 16(%rdi)
-	mov	%rdx, %rax
-	shl	$PV_BOUNCE_CS_MASK_SHIFT, %rax
-	mov	CTL(CTL_USER_CS), %r8d
-	or	%r8, %rax
-	mov	%rax, 24(%rdi)
-	mov	%r11d, %eax
-	and	$~FLAG_IF_IOPL, %eax
-	test	%edx, %edx
-	jnz	2f
-	or	$FLAG_IF, %eax
-2:	mov	CTL(CTL_IOPL), %edx
-	and	CTL(CTL_IOPL + 4), %edx
-	or	%edx, %eax
-	mov	%rax, 32(%rdi)
-	mov	PEER(OUT_REGS + RSP), %rax
-	mov	%rax, 40(%rdi)
-	mov	CTL(CTL_USER_SS), %eax
-	mov	%rax, 48(%rdi)
-	cmpl	$0, CTL(CTL_SYS_MASKS)
-	je	touch_entry_end
-	lock orb $1, 1(%rsi)
-touch_entry_end:
-	mov	%rdi, STATE(STATE_SCRATCH + 16)
-	mov	%r11d, %eax
-	and	$~FLAGS_ON_ENTRY, %eax
-	mov	%rax, STATE(STATE_SCRATCH + 8)
-	mov	CTL(CTL_SYSCALL), %rax
-	mov	%rax, STATE(STATE_SCRATCH)
+	mov	PEER(OUT_REGS + RSP), %r9
+	lea	enter_taken(%rip), %r10
+	lea	taken(%rip), %r8
+	jmp	build_frame
+enter_taken:
 	mov	PEER(OUT_GS_BASE), %rax
 	CANONICAL
 	mov	%rax, STATE(STATE_GS_USER)
@@ -707,6 +798,57 @@ taken:	/* the hypervisor enters the kernel instead, from the peer's OUT */
 	mov	%rax, STATE(STATE_GS_BASE)
 	mov	$PE_EXIT_TAKEN, %ebp
 	jmp	post
+
+/*
+ * The frame of a system call (struct pv_bounce_frame) on the kernel's stack, and where to go on in
+ * SCRATCH. rcx = rip, r11d = flags, r9 = stack of the user; then to r10, or to r8 when the stack is not
+ * there. Sets r11 to the flags that are shown; loses rax, rbx, rsi, rdi.
+ */
+build_frame:
+	and	$FLAGS_USER, %r11d
+	or	$FLAG_ALWAYS, %r11d
+	mov	CTL(CTL_KERNEL_SP), %rdi
+	testl	$PE_CHANGED_STACK, STATE(STATE_CHANGED)
+	jz	1f
+	mov	STATE(STATE_KERNEL_SP), %rdi
+1:	and	$-16, %rdi
+	sub	$56, %rdi
+	mov	CTL(CTL_INFO), %rsi
+touch_entry:
+	movzbl	1(%rsi), %ebx
+	mov	%rcx, (%rdi)
+	mov	%r11, 8(%rdi)
+	mov	%rcx, 16(%rdi)
+	mov	%rbx, %rax
+	shl	$PV_BOUNCE_CS_MASK_SHIFT, %rax
+	mov	%rax, 24(%rdi)
+	mov	CTL(CTL_USER_CS), %eax
+	or	%eax, 24(%rdi)
+	mov	%r11d, %eax
+	and	$~FLAG_IF_IOPL, %eax
+	test	%ebx, %ebx
+	jnz	2f
+	or	$FLAG_IF, %eax
+2:	mov	CTL(CTL_IOPL), %ebx
+	and	CTL(CTL_IOPL + 4), %ebx
+	or	%ebx, %eax
+	mov	%rax, 32(%rdi)
+	mov	%r9, 40(%rdi)
+	mov	CTL(CTL_USER_SS), %eax
+	mov	%rax, 48(%rdi)
+	cmpl	$0, CTL(CTL_SYS_MASKS)
+	je	touch_entry_end
+	lock orb $1, 1(%rsi)
+touch_entry_end:
+	mov	%rdi, STATE(STATE_SCRATCH + 16)
+	mov	%r11d, %eax
+	and	$~FLAGS_ON_ENTRY, %eax
+	mov	%rax, STATE(STATE_SCRATCH + 8)
+	mov	CTL(CTL_SYSCALL), %rax
+	mov	%rax, STATE(STATE_SCRATCH)
+	jmp	*%r10
+no_frame:
+	jmp	*%r8
 
 take_return: /* to user mode, by the kernel's iret; a page that it wants may be just about to come */
 	mov	$4, %r12d
