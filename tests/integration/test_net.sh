@@ -160,6 +160,49 @@ check_hot_plug() {
 	wait "$pid"
 }
 
+# unix_config NAME COMMANDLINE
+unix_config() {
+	cat >"$work/$1.cfg" <<-X
+	name = "$1"
+	kernel = "$GUESTS/unix"
+	memory = 48
+	vcpus = 2
+	cmdline = "$2"
+	vif = [ 'lan:x' ]
+	X
+}
+
+# What programs make of it: a server of pages in one guest, a shell in the other.
+unix_session() {
+	cat <<'END'
+ping 10.0.0.1 2
+fetch http://10.0.0.1:81/ ; echo code $?
+fetch http://10.0.0.1/ > /page
+cat /page | wc
+cat /bin/httpd | wc
+netcat -l 5000 < /page > /there &
+sleep 1
+cat /bin/utest | netcat 127.0.0.1 5000 | cat > /back ; wait
+cat /there | wc
+cat /back | wc
+cat /bin/utest | wc
+exit
+END
+}
+
+check_unix() {
+	unix_config server "run=net 10.0.0.1/24 httpd -n 1 80 /bin/httpd"
+	unix_config user "run=net 10.0.0.2/24 sh"
+	{ sleep 1; unix_session; } | limited 60 "$PARAVANE" run --engine "$engine" --console user "$work/server.cfg" "$work/user.cfg" \
+		>"$work/raw" 2>"$work/err"
+	expect "$engine, programs: both guests power off" 0 $?
+	tr -d '\r' <"$work/raw" | sed 's/^\(\$ \)*//' >"$work/out"
+	contains "$engine, programs: ping" "$work/out" '^2 of 2 answered$'
+	expect "$engine, programs: what fetch got is what httpd has; what came through netcat is what went in" "2 3" \
+		"$(awk 'NF == 3 && $3 > 3000 && $0 !~ /[a-z]/ { n[$3]++ } END { for (i in n) print n[i] }' "$work/out" | sort | xargs)"
+	contains "$engine, programs: nobody listens there" "$work/out" '^code 1$'
+}
+
 check_host() {
 	if ! unshare -Urn true 2>/dev/null || ! command -v ip >/dev/null; then
 		skip "$engine: TAP, passt" "no user namespaces here, or no iproute2"
@@ -189,6 +232,7 @@ check_words
 for engine in $ENGINES; do
 	check_lan
 	check_capture
+	check_unix
 	check_hot_plug
 	check_host
 done

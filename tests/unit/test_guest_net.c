@@ -277,6 +277,50 @@ START_TEST(a_ping_is_answered)
 }
 END_TEST
 
+/* By its own address and by the loop's: ping, datagram, stream; without a packet on the wire. */
+START_TEST(what_is_sent_to_itself_comes_back_at_once)
+{
+	const uint32_t to[] = { IP_A, NET_IP(127, 0, 0, 1) };
+	static uint8_t out[50000], in[sizeof(out)];
+	struct net_tcp *listener, *client, *server;
+	struct net_udp *u;
+	uint64_t rtt;
+	uint32_t ip;
+
+	for (unsigned i = 0; i < ARRAY_LEN(to); i++) {
+		ck_assert_int_eq(net_ping(a.n, to[i], 2000, 1, &rtt), 0);
+		ck_assert_int_eq(net_udp_open(a.n, 7, &u), 0);
+		ck_assert_int_eq(net_udp_send(u, to[i], 7, "self", 4), 0);
+		ck_assert_int_eq(net_udp_receive(u, in, sizeof(in), &ip, NULL, 1), 4);
+		ck_assert_uint_eq(ip, to[i]);
+		net_udp_close(u);
+		ck_assert_int_eq(net_tcp_listen(a.n, 80, &listener), 0);
+		ck_assert_int_eq(net_tcp_connect(a.n, to[i], 80, SECOND, &client), 0);
+		ck_assert_int_eq(net_tcp_accept(listener, SECOND, &server), 0);
+		for (size_t k = 0; k < sizeof(out); k++)
+			out[k] = (uint8_t)(k * 5 + k / 256);
+		ck_assert_int_eq(net_tcp_write(client, out, sizeof(out), SECOND), sizeof(out));
+		net_tcp_shutdown(client);
+		for (long got = 0, n; got < (long)sizeof(out); got += n) {
+			n = net_tcp_read(server, in + got, sizeof(in) - (size_t)got, SECOND);
+			ck_assert_int_gt(n, 0);
+		}
+		ck_assert_mem_eq(in, out, sizeof(out));
+		ck_assert_int_eq(net_tcp_read(server, in, 1, SECOND), 0);
+		ck_assert_int_eq(net_tcp_write(server, "end", 3, SECOND), 3);
+		net_tcp_close(server);
+		ck_assert_int_eq(net_tcp_read(client, in, sizeof(in), SECOND), 3);
+		net_tcp_close(client);
+		net_tcp_close(listener);
+	}
+	ck_assert_int_eq(net_tcp_connect(a.n, NET_IP(127, 0, 0, 1), 81, SECOND, &client),
+	                 -XEN_ECONNREFUSED);
+	ck_assert_uint_eq(a.tail, 0);
+	settle(5 * SECOND);
+	ck_assert_int_eq(pages, 2);
+}
+END_TEST
+
 START_TEST(datagrams_arrive_at_their_port)
 {
 	struct net_udp *ua, *ub;
@@ -325,7 +369,7 @@ static void put32(uint8_t *p, uint32_t v)
 static void serve_dhcp(void)
 {
 	uint8_t m[576];
-	long len = net_udp_receive(dhcp_server, m, sizeof(m), NULL, NULL, 0);
+	long len = net_udp_receive(dhcp_server, m, sizeof(m), NULL, NULL, 1);
 
 	if (len < 240)
 		return;
@@ -691,6 +735,31 @@ START_TEST(garbage_does_no_harm)
 }
 END_TEST
 
+/* 127.0.0.1 on a wire: not to us, and not from us. */
+START_TEST(the_loops_addresses_are_nobodys_on_a_wire)
+{
+	static const uint8_t from_to[][8] = { { 127, 0, 0, 1, 10, 0, 0, 1 },
+		                              { 10, 0, 0, 2, 127, 0, 0, 1 },
+		                              { 127, 0, 0, 1, 127, 0, 0, 1 } };
+	struct net_udp *u;
+
+	ck_assert_int_eq(net_udp_open(a.n, 7, &u), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(from_to); i++) {
+		struct netdev_packet pkt = { .nr_frags = 1, .len = 60, .csum_valid = true };
+		uint8_t *page = page_alloc();
+
+		memset(page, 0, 60);
+		memcpy(page + 12, "\x08\0\x45\0\0\x2e\0\0\0\0\x40\x11\0\0", 14);
+		memcpy(page + 26, from_to[i], 8);
+		memcpy(page + 34, "\0\7\0\7\0\x1a\0\0", 8);
+		fill_ip_sum(page + 14);
+		pkt.frags[0] = (struct netdev_frag){ page, 60 };
+		a.dev.client.receive(&a.dev, 0, &pkt);
+	}
+	ck_assert_int_eq(net_udp_receive(u, NULL, 0, NULL, NULL, 1), -XEN_ETIMEDOUT);
+}
+END_TEST
+
 Suite *guest_net_suite(void)
 {
 	Suite *s = suite_create("guest_net");
@@ -704,6 +773,7 @@ Suite *guest_net_suite(void)
 	for (int i = 0; i < 2; i++) {
 		tcase_set_timeout(cases[i], 60);
 		tcase_add_test(cases[i], a_ping_is_answered);
+		tcase_add_test(cases[i], what_is_sent_to_itself_comes_back_at_once);
 		tcase_add_test(cases[i], datagrams_arrive_at_their_port);
 		tcase_add_test(cases[i], an_address_is_had_for_the_asking);
 		tcase_add_loop_test(cases[i], a_stream_arrives_whole, 0, 5);
@@ -717,6 +787,7 @@ Suite *guest_net_suite(void)
 		suite_add_tcase(s, cases[i]);
 	}
 	tcase_set_timeout(hostile, 60);
+	tcase_add_test(hostile, the_loops_addresses_are_nobodys_on_a_wire);
 	tcase_add_test(hostile, garbage_does_no_harm);
 	suite_add_tcase(s, hostile);
 	return s;

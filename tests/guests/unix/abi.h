@@ -51,12 +51,27 @@
 	x(sysinfo)    /* struct unix_sysinfo * */                                         \
 	x(getcpu)     /* -> number of the vCPU */                                         \
 	x(poweroff)   /* ends the machine; init only */
+
+/* Of the network. sendto and recvfrom say and hear with whom; others may be left to read and write. */
+#define UNIX_NET_CALLS(x) \
+	x(socket)     /* SOCK_* -> descriptor */                                          \
+	x(bind)       /* descriptor, const struct unix_addr *; port 0: any */             \
+	x(connect)    /* descriptor, const struct unix_addr * */                          \
+	x(listen)     /* descriptor of a stream that is bound */                          \
+	x(accept)     /* descriptor, struct unix_addr * or 0 -> descriptor */             \
+	x(sendto)     /* descriptor, buffer, bytes, const struct unix_addr * or 0 */      \
+	x(recvfrom)   /* descriptor, buffer, bytes, struct unix_addr * or 0 -> bytes */   \
+	x(shutdown)   /* descriptor of a stream: no more is sent */                       \
+	x(sockname)   /* descriptor, struct unix_addr *: its own end */                   \
+	x(ping)       /* const struct unix_addr *, bytes, limit in ns -> ns */            \
+	x(netinfo)    /* struct unix_netinfo * */                                         \
+	x(netconfig)  /* const struct unix_netaddr *; address 0: asks by DHCP */
 /* clang-format on */
 
 enum unix_call {
 	UNIX_CALL_NONE,
 #define UNIX_CALL_NUMBER(name) SYS_##name,
-	UNIX_CALLS(UNIX_CALL_NUMBER)
+	UNIX_CALLS(UNIX_CALL_NUMBER) UNIX_NET_CALLS(UNIX_CALL_NUMBER)
 #undef UNIX_CALL_NUMBER
 		UNIX_NR_CALLS
 };
@@ -85,7 +100,16 @@ enum unix_call {
 #define EPIPE        32
 #define ENAMETOOLONG 36
 #define ENOSYS       38
+#define ENOTSOCK     88
+#define EDESTADDRREQ 89
+#define EMSGSIZE     90
+#define EOPNOTSUPP   95
+#define EADDRINUSE   98
+#define ECONNRESET   104
+#define EISCONN      106
+#define ENOTCONN     107
 #define ETIMEDOUT    110
+#define ECONNREFUSED 111
 
 #define SIGHUP       1
 #define SIGINT       2
@@ -124,6 +148,9 @@ enum unix_call {
 /* In the status of wait(): the low byte is the signal that ended it or 0, the next one the code. */
 #define UNIX_STATUS(code, sig) (((code)&0xff) << 8 | ((sig)&0x7f))
 
+#define SOCK_STREAM            1
+#define SOCK_DGRAM             2
+
 #define UNIX_NAME_MAX          60
 #define UNIX_NR_FILES          16 /* descriptors of a process */
 
@@ -151,6 +178,24 @@ struct unix_sysinfo {
 	uint32_t cpus;
 	uint32_t pad;
 	uint64_t switches, faults; /* since the start */
+};
+
+/* Address and port in the processor's own order. */
+struct unix_addr {
+	uint32_t ip;
+	uint16_t port, pad;
+};
+
+struct unix_netaddr {
+	uint32_t ip, mask, gateway, dns; /* gateway, dns 0: none */
+};
+
+struct unix_netinfo {
+	char name[16]; /* "" when there is no interface */
+	uint8_t mac[6], link_up, pad;
+	uint32_t mtu;
+	struct unix_netaddr addr;
+	uint64_t sent, received, dropped, bad_checksum, retransmitted;
 };
 
 /*

@@ -12,9 +12,9 @@
 
 #include "abi/errno.h"
 #include "pvops/lib/string.h"
-#include "pvops/xs.h"
 #include "tests/guests/unix/mutex.h"
 #include "tests/guests/unix/proc.h"
+#include "tests/guests/unix/store.h"
 
 #define MAX_DISKS 16
 
@@ -161,11 +161,8 @@ static int add(const char *node, unsigned int vdev, void *arg)
 
 void disk_find_all(void)
 {
-	static bool has_store;
-
 	mutex_lock(&lock);
-	has_store = has_store || !pv_xs_init(pv_boot.start);
-	if (has_store)
+	if (store_is_there())
 		blkfront_each(add, NULL);
 	mutex_unlock(&lock);
 }

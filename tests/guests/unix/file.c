@@ -86,6 +86,15 @@ static struct file *lookup(unsigned int fd)
 	return fd < UNIX_NR_FILES ? current()->files[fd] : NULL;
 }
 
+struct file *file_use(unsigned int fd)
+{
+	struct file *f = lookup(fd);
+
+	if (f)
+		file_get(f);
+	return f;
+}
+
 int file_install(struct file *f)
 {
 	struct proc *p = current();

@@ -33,6 +33,9 @@ struct file *file_new(const struct file_ops *ops, int flags, void *data);
 int file_install(struct file *f);
 void file_put(struct file *f);
 
+/* What a descriptor names, with one user more: file_put() ends that. NULL: nothing. */
+struct file *file_use(unsigned int fd);
+
 /* The calls of the same names, for the current process. */
 int file_open(const char *path, int flags);
 int file_close(unsigned int fd);

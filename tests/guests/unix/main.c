@@ -7,6 +7,7 @@
  *   vm.c page.c exec.c                       memory, and programs in it
  *   file.c pipe.c tty.c ramfs.c cpio.c       files
  *   disk.c bcache.c ext2*.c                  disks, and a file system on one
+ *   socket.c netif.c net/                    sockets, and the network stack under them
  *
  * The kernel knows nothing of hypercalls: pvops/ does. A program has an address space of its own
  * whose user's root does not contain the kernel.

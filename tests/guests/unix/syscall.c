@@ -18,6 +18,7 @@
 #include "tests/guests/unix/proc.h"
 #include "tests/guests/unix/sched.h"
 #include "tests/guests/unix/signal.h"
+#include "tests/guests/unix/socket.h"
 #include "tests/guests/unix/trap.h"
 #include "tests/guests/unix/tty.h"
 #include "tests/guests/unix/usercopy.h"
@@ -388,6 +389,9 @@ static long do_poweroff(struct pv_frame *f)
 static long (*const calls[UNIX_NR_CALLS])(struct pv_frame *f) = {
 #define CALL(name) [SYS_##name] = do_##name,
 	UNIX_CALLS(CALL)
+#undef CALL
+#define CALL(name) [SYS_##name] = net_call_##name,
+		UNIX_NET_CALLS(CALL)
 #undef CALL
 };
 

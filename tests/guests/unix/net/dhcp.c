@@ -120,6 +120,8 @@ static int exchange(struct net *n, struct net_udp *u, uint32_t xid, uint8_t what
 		}
 		len = net_udp_receive(u, m, sizeof(m), NULL, NULL,
 		                      end - now < TRY_NS ? end - now : TRY_NS);
+		if (len == -NET_EINTR)
+			return (int)len;
 		if (len < 0 || understand(m, (size_t)len < BUF ? (size_t)len : BUF, xid, &got))
 			continue;
 		if (got.type == NAK)

@@ -36,7 +36,7 @@ void icmp_input(struct net *n, const struct net_in *in)
 	if (in->l4_len < HEAD || in->head_len != in->l4_len ||
 	    net_sum_end(net_sum(0, icmp, in->l4_len)))
 		return;
-	if (icmp[0] == ECHO && in->to == n->config.ip) {
+	if (icmp[0] == ECHO && net_is_ours(n, in->to)) {
 		send_echo(n, ECHO_ANSWER, in->from, icmp + 4, in->l4_len - 4);
 	} else if (icmp[0] == ECHO_ANSWER && get16(icmp + 4) == PING_ID &&
 	           get16(icmp + 6) == n->ping_seq) {
@@ -56,7 +56,7 @@ static bool answered(void *arg)
 int net_ping(struct net *n, uint32_t ip, unsigned len, uint64_t limit_ns, uint64_t *rtt_ns)
 {
 	static uint8_t bytes[2048];
-	uint64_t end = n->env.now_ns() + limit_ns;
+	uint64_t end = limit_ns ? n->env.now_ns() + limit_ns : UINT64_MAX;
 
 	if (len > sizeof(bytes) - 4)
 		return -XEN_EMSGSIZE;
@@ -73,11 +73,10 @@ int net_ping(struct net *n, uint32_t ip, unsigned len, uint64_t limit_ns, uint64
 		if (rc)
 			return rc;
 		until = end - start < AGAIN ? end : start + AGAIN;
-		if (n->env.wait(&n->ping_q, answered, n, until)) {
+		rc = net_wait(n, &n->ping_q, answered, n, until);
+		if (!rc)
 			*rtt_ns = n->env.now_ns() - start;
-			return 0;
-		}
-		if (n->env.now_ns() >= end)
-			return -XEN_ETIMEDOUT;
+		if (rc != -XEN_ETIMEDOUT || n->env.now_ns() >= end)
+			return rc;
 	}
 }

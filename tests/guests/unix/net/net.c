@@ -218,7 +218,7 @@ static void lay_ip(struct net *n, uint8_t *ip, const struct net_out *out, uint32
 	ip[6] = 0x40; /* not to be cut */
 	ip[8] = 64;
 	ip[9] = out->protocol;
-	put32(ip + 12, n->config.ip);
+	put32(ip + 12, net_source(n, out->to));
 	put32(ip + 16, out->to);
 	put16(ip + 10, net_sum_end(net_sum(0, ip, IP_LEN)));
 }
@@ -252,6 +252,8 @@ int net_send(struct net *n, uint8_t *page, const struct net_out *out)
 		p.gso = NETDEV_GSO_TCPV4;
 		p.gso_size = out->gso_size;
 	}
+	if (net_is_ours(n, out->to))
+		return net_loop(n, &p);
 	if (out->to == NET_BROADCAST)
 		return to_device(n, &p, everybody);
 	return to_neighbour(n, &p, next_hop(n, out->to));
@@ -296,7 +298,9 @@ static void ip_input(struct net *n, struct netdev_packet *pkt, const uint8_t *ip
 		return;
 	in.from = get32(ip + 12);
 	in.to = get32(ip + 16);
-	if (in.to != n->config.ip && in.to != NET_BROADCAST && n->config.ip &&
+	if (net_is_loopback(in.from) != net_is_loopback(in.to))
+		return;
+	if (!net_is_ours(n, in.to) && in.to != NET_BROADCAST && n->config.ip &&
 	    in.to != (n->config.ip | ~n->config.mask))
 		return;
 	in.l4 = ip + ihl;
@@ -310,14 +314,11 @@ static void ip_input(struct net *n, struct netdev_packet *pkt, const uint8_t *ip
 		icmp_input(n, &in);
 }
 
-static void on_receive(struct netdev *dev, unsigned queue, struct netdev_packet *pkt)
+void net_input(struct net *n, struct netdev_packet *pkt)
 {
-	struct net *n = dev->arg;
-	uint64_t irq = pv_spin_lock_irq(&n->lock);
 	const uint8_t *eth = pkt->frags[0].va;
 	size_t len = pkt->frags[0].len;
 
-	(void)queue;
 	n->figures.received++;
 	if (len > ETH_LEN && get16(eth + 12) == TYPE_IP)
 		ip_input(n, pkt, eth + ETH_LEN, len - ETH_LEN);
@@ -327,6 +328,27 @@ static void on_receive(struct netdev *dev, unsigned queue, struct netdev_packet 
 		if (pkt->frags[i].va)
 			n->env.page_free((void *)((uintptr_t)pkt->frags[i].va & PV_PAGE_MASK));
 	}
+}
+
+/* Addresses of the loop are nobody's on a wire. */
+static bool claims_loopback(const struct netdev_packet *pkt)
+{
+	const uint8_t *eth = pkt->frags[0].va;
+
+	return pkt->frags[0].len >= ETH_LEN + IP_LEN && get16(eth + 12) == TYPE_IP &&
+	       (net_is_loopback(get32(eth + ETH_LEN + 12)) ||
+	        net_is_loopback(get32(eth + ETH_LEN + 16)));
+}
+
+static void on_receive(struct netdev *dev, unsigned queue, struct netdev_packet *pkt)
+{
+	struct net *n = dev->arg;
+	uint64_t irq = pv_spin_lock_irq(&n->lock);
+
+	(void)queue;
+	if (claims_loopback(pkt))
+		pkt->frags[0].len = 0; /* nothing that is known */
+	net_input(n, pkt);
 	pv_spin_unlock_irq(&n->lock, irq);
 }
 
@@ -345,6 +367,7 @@ static void on_sent(struct netdev *dev, unsigned queue, void *arg, bool ok)
 
 void net_leave(struct net *n, uint64_t irq)
 {
+	net_loop_deliver(n);
 	if (n->must_kick && n->dev && !n->held) {
 		netdev_kick(n->dev, 0);
 		n->must_kick = false;
@@ -396,6 +419,13 @@ const struct netdev_client net_client = { .receive = on_receive,
 	                                  .changed = on_changed };
 
 /* ---- the stack ---- */
+
+int net_wait(struct net *n, struct pv_waitq *q, bool (*ready)(void *), void *arg, uint64_t deadline)
+{
+	if (ready(arg) || n->env.wait(q, ready, arg, deadline))
+		return 0;
+	return n->env.interrupted && n->env.interrupted() ? -NET_EINTR : -XEN_ETIMEDOUT;
+}
 
 struct net *net_create(const struct net_env *env)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A small IPv4 stack over one netdev: ARP, ICMP echo, UDP, a DHCP client, and TCP with segmentation
- * left to the device. It is demonstration code: enough to fetch and serve a page, to answer a ping,
+ * left to the device. What is sent to its own address or to 127.0.0.0/8 comes back at once. It is demonstration code: enough to fetch and serve a page, to answer a ping,
  * and to move data as fast as the device goes.
  *
  * Left out: IPv6, fragments, routing beyond one gateway, selective acknowledgement, and the keeping
@@ -21,6 +21,7 @@
 
 #define NET_IP(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (d))
 #define NET_BROADCAST      UINT32_MAX
+#define NET_EINTR          4 /* the ABI has no such number, for it interrupts nobody */
 
 struct net;
 struct net_udp;
@@ -34,6 +35,8 @@ struct net_env {
 	/* As in pv_hooks. */
 	bool (*wait)(struct pv_waitq *q, bool (*ready)(void *arg), void *arg, uint64_t deadline_ns);
 	void (*wake)(struct pv_waitq *q);
+	/* Why did the caller's wait end before its time? True: a signal, say. NULL: never. */
+	bool (*interrupted)(void);
 	/* net_timer() is to be called at this time; a later call replaces it. Lock held. */
 	void (*arm)(struct net *n, uint64_t deadline_ns);
 };
@@ -66,7 +69,12 @@ void net_hold(struct net *n);
 void net_release(struct net *n);
 void net_get_figures(struct net *n, struct net_figures *f);
 
-/* Waits for the answer to an echo request; its time in rtt_ns. 0, -XEN_ETIMEDOUT. */
+/*
+ * All that wait: a limit of 0 is without end; -XEN_ETIMEDOUT when it is over, -NET_EINTR when env says
+ * that the caller was interrupted.
+ */
+
+/* Waits for the answer to an echo request; its time in rtt_ns. One caller at a time. */
 int net_ping(struct net *n, uint32_t ip, unsigned len, uint64_t limit_ns, uint64_t *rtt_ns);
 
 /* ---- UDP ---- */
@@ -77,25 +85,28 @@ void net_udp_close(struct net_udp *u);
 uint16_t net_udp_port(const struct net_udp *u);
 /* len: up to 1472. 0; -XEN_EAGAIN when the device is full; -XEN_EMSGSIZE, -XEN_ENOMEM. */
 int net_udp_send(struct net_udp *u, uint32_t ip, uint16_t port, const void *data, size_t len);
-/* Waits. Bytes of the datagram, of which size at most are copied; -XEN_ETIMEDOUT. */
+/* Waits. Bytes of the datagram, of which size at most are copied. */
 long net_udp_receive(struct net_udp *u, void *data, size_t size, uint32_t *ip, uint16_t *port,
                      uint64_t limit_ns);
 
 /* ---- TCP ---- */
 
-/* Waits for the connection. 0; -XEN_ECONNREFUSED, -XEN_ETIMEDOUT, -XEN_ENOMEM. */
+/* Waits for the connection. 0; -XEN_ECONNREFUSED, -XEN_ENOMEM. */
 int net_tcp_connect(struct net *n, uint32_t ip, uint16_t port, uint64_t limit_ns,
                     struct net_tcp **out);
 int net_tcp_listen(struct net *n, uint16_t port, struct net_tcp **out);
-/* Waits for somebody. 0, -XEN_ETIMEDOUT. limit_ns 0: without end. */
+/* Waits for somebody. 0; -XEN_EAGAIN when another caller was faster. */
 int net_tcp_accept(struct net_tcp *listener, uint64_t limit_ns, struct net_tcp **out);
-/* Wait for room, or for data. Bytes; 0 at the end of what the peer sends; -XEN_EIO after a reset,
- * -XEN_ETIMEDOUT. */
+/* Wait for room, or for data. Bytes; 0 at the end of what the peer sends; -XEN_EIO after a reset. */
 long net_tcp_write(struct net_tcp *t, const void *data, size_t len, uint64_t limit_ns);
 long net_tcp_read(struct net_tcp *t, void *data, size_t size, uint64_t limit_ns);
-/* Ends what we send; what was written still goes out. The connection is not the caller's any more. */
+void net_tcp_peer(const struct net_tcp *t, uint32_t *ip, uint16_t *port);
+uint16_t net_tcp_port(const struct net_tcp *t);
+/* Ends what we send; what was written still goes out. */
+void net_tcp_shutdown(struct net_tcp *t);
+/* The same, and the connection is not the caller's any more. */
 void net_tcp_close(struct net_tcp *t);
-/* Waits until the peer has confirmed all that was written. 0, -XEN_EIO, -XEN_ETIMEDOUT. */
+/* Waits until the peer has confirmed all that was written. 0, -XEN_EIO. */
 int net_tcp_drain(struct net_tcp *t, uint64_t limit_ns);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the stack share: net.c (device, addresses, IP), icmp.c, udp.c, dhcp.c, and
- * tcp.c with tcp_in.c and tcp_out.c.
+ * What the parts of the stack share: net.c (device, addresses, IP), loop.c, icmp.c, udp.c, dhcp.c,
+ * and tcp.c with tcp_in.c and tcp_out.c.
  *
  * A packet on its way out is a page with its headers (and small data) and, for TCP, pages of the
  * connection's send buffer. The record of both, struct tx, lies at the end of the header page, so
@@ -52,6 +52,8 @@ struct arp_entry {
 
 #define ARP_ENTRIES 16
 
+struct looped;
+
 struct net {
 	struct net_env env;
 	struct netdev *dev;
@@ -64,6 +66,8 @@ struct net {
 	struct net_tcp *tcp;
 	uint16_t next_port, ip_id;
 	bool must_kick, held;
+	struct looped *loop_first, *loop_last; /* what we sent to ourselves */
+	unsigned nr_looped;
 	/* The echo request that somebody waits for. */
 	struct pv_waitq ping_q;
 	uint16_t ping_seq;
@@ -121,8 +125,40 @@ struct net_out {
 };
 int net_send(struct net *n, uint8_t *page, const struct net_out *out);
 void net_free_packet(struct net *n, struct netdev_packet *p);
-/* An address to send from and a port that nobody uses. */
+/* The next port of those that are given to who does not care. */
 uint16_t net_free_port(struct net *n);
+/* A packet that has come; its pages are freed or kept. */
+void net_input(struct net *n, struct netdev_packet *pkt);
+
+static inline bool net_is_loopback(uint32_t ip)
+{
+	return ip >> 24 == 127;
+}
+
+static inline bool net_is_ours(const struct net *n, uint32_t ip)
+{
+	return net_is_loopback(ip) || (ip && ip == n->config.ip);
+}
+
+/* The address that we have for that neighbour. */
+static inline uint32_t net_source(const struct net *n, uint32_t to)
+{
+	return net_is_loopback(to) ? to : n->config.ip;
+}
+
+/* loop.c: takes a packet as a device does; and lets those come in that were taken. */
+int net_loop(struct net *n, struct netdev_packet *p);
+void net_loop_deliver(struct net *n);
+
+/* Not held. 0, -XEN_ETIMEDOUT, -NET_EINTR. deadline 0: none. */
+int net_wait(struct net *n, struct pv_waitq *q, bool (*ready)(void *), void *arg,
+             uint64_t deadline);
+
+static inline uint64_t net_deadline(const struct net *n, uint64_t limit_ns)
+{
+	return limit_ns ? n->env.now_ns() + limit_ns : 0;
+}
+
 void net_rearm(struct net *n);
 /* Tells the device of what was sent, gives the lock back. */
 void net_leave(struct net *n, uint64_t irq);

@@ -194,12 +194,9 @@ static void leave(struct net_tcp *t, uint64_t irq)
 	net_leave(t->n, irq);
 }
 
-/* limit 0: without end. */
-static bool wait_for(struct net_tcp *t, bool (*ready)(void *), uint64_t limit_ns)
+static int wait_for(struct net_tcp *t, bool (*ready)(void *), uint64_t limit_ns)
 {
-	const struct net_env *env = &t->n->env;
-
-	return ready(t) || env->wait(&t->q, ready, t, limit_ns ? env->now_ns() + limit_ns : 0);
+	return net_wait(t->n, &t->q, ready, t, net_deadline(t->n, limit_ns));
 }
 
 static bool is_connected(void *arg)
@@ -228,7 +225,7 @@ int net_tcp_connect(struct net *n, uint32_t ip, uint16_t port, uint64_t limit_ns
 	t->snd_nxt = t->snd_max = t->iss + 1;
 	tcp_start_timer(t);
 	leave(t, irq);
-	rc = wait_for(t, is_connected, limit_ns) ? 0 : -XEN_ETIMEDOUT;
+	rc = wait_for(t, is_connected, limit_ns);
 	irq = enter(t);
 	if (!rc && t->state == TCP_CLOSED)
 		rc = t->error ? t->error : -XEN_ECONNREFUSED;
@@ -290,9 +287,11 @@ int net_tcp_accept(struct net_tcp *l, uint64_t limit_ns, struct net_tcp **out)
 {
 	struct net_tcp *t;
 	uint64_t irq;
+	int rc;
 
-	if (!wait_for(l, has_child, limit_ns))
-		return -XEN_ETIMEDOUT;
+	rc = wait_for(l, has_child, limit_ns);
+	if (rc)
+		return rc;
 	irq = enter(l);
 	t = waiting_child(l);
 	if (t) {
@@ -354,6 +353,7 @@ static size_t put(struct net_tcp *t, const uint8_t *data, size_t len)
 long net_tcp_write(struct net_tcp *t, const void *data, size_t len, uint64_t limit_ns)
 {
 	size_t done = 0;
+	int rc;
 
 	while (done < len) {
 		uint64_t irq = enter(t);
@@ -364,8 +364,9 @@ long net_tcp_write(struct net_tcp *t, const void *data, size_t len, uint64_t lim
 		leave(t, irq);
 		if (!open || t->fin_wanted)
 			return done ? (long)done : -XEN_EIO;
-		if (done < len && !wait_for(t, may_write, limit_ns))
-			return done ? (long)done : -XEN_ETIMEDOUT;
+		rc = done < len ? wait_for(t, may_write, limit_ns) : 0;
+		if (rc)
+			return done ? (long)done : rc;
 	}
 	return (long)done;
 }
@@ -405,16 +406,23 @@ static size_t take(struct net_tcp *t, uint8_t *data, size_t size)
 
 long net_tcp_read(struct net_tcp *t, void *data, size_t size, uint64_t limit_ns)
 {
-	uint64_t irq;
-	size_t done;
-	int error;
+	bool over = false;
+	size_t done = 0;
+	int error = 0;
 
-	if (!wait_for(t, may_read, limit_ns))
-		return -XEN_ETIMEDOUT;
-	irq = enter(t);
-	done = take(t, data, size);
-	error = t->state == TCP_CLOSED ? t->error : 0;
-	leave(t, irq);
+	/* More than once when another reader was faster. */
+	while (size && !done && !over) {
+		int rc = wait_for(t, may_read, limit_ns);
+		uint64_t irq;
+
+		if (rc)
+			return rc;
+		irq = enter(t);
+		done = take(t, data, size);
+		over = t->fin_seen || t->state == TCP_CLOSED;
+		error = t->state == TCP_CLOSED ? t->error : 0;
+		leave(t, irq);
+	}
 	return done ? (long)done : error;
 }
 
@@ -427,9 +435,33 @@ static bool is_drained(void *arg)
 
 int net_tcp_drain(struct net_tcp *t, uint64_t limit_ns)
 {
-	if (!wait_for(t, is_drained, limit_ns))
-		return -XEN_ETIMEDOUT;
+	int rc = wait_for(t, is_drained, limit_ns);
+
+	if (rc)
+		return rc;
 	return seq_diff(t->snd_una, t->snd_end) >= 0 ? 0 : -XEN_EIO;
+}
+
+void net_tcp_peer(const struct net_tcp *t, uint32_t *ip, uint16_t *port)
+{
+	*ip = t->remote_ip;
+	*port = t->remote_port;
+}
+
+uint16_t net_tcp_port(const struct net_tcp *t)
+{
+	return t->local_port;
+}
+
+void net_tcp_shutdown(struct net_tcp *t)
+{
+	uint64_t irq = enter(t);
+
+	if (t->state != TCP_CLOSED) {
+		t->fin_wanted = true;
+		tcp_output(t);
+	}
+	leave(t, irq);
 }
 
 /* A listener takes those along that nobody has accepted. */

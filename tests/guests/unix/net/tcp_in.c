@@ -319,7 +319,7 @@ void tcp_input(struct net *n, struct net_in *in)
 	struct segment s;
 	struct net_tcp *t;
 
-	if (in->head_len < TCP_LEN || in->to != n->config.ip)
+	if (in->head_len < TCP_LEN || !net_is_ours(n, in->to))
 		return;
 	s.head = (tcp[12] >> 4) * 4u;
 	if (s.head < TCP_LEN || s.head > in->head_len || !net_check(n, in, IP_TCP))

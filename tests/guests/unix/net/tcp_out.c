@@ -75,8 +75,8 @@ void tcp_segment(struct net_tcp *t, uint8_t flags, uint32_t seq, uint32_t len)
 	put16(tcp + 18, 0);
 	if (len)
 		out.nr_more = lay_pieces(t, tx_of(page), seq - t->iss - 1, len, pieces);
-	put16(tcp + 16, (uint16_t)~net_sum_end(
-				net_pseudo(n->config.ip, t->remote_ip, IP_TCP, out.len + len)));
+	put16(tcp + 16, (uint16_t)~net_sum_end(net_pseudo(net_source(n, t->remote_ip), t->remote_ip,
+	                                                  IP_TCP, out.len + len)));
 	if (len > t->mss)
 		out.gso_size = (uint16_t)t->mss;
 	if (flags & TH_ACK)
@@ -107,8 +107,8 @@ void tcp_reset(struct net *n, const struct net_in *in)
 		      get32(from + 4) + in->l4_len - (from[12] >> 4) * 4u + !!(from[13] & TH_SYN));
 		tcp[13] = TH_RST | TH_ACK;
 	}
-	put16(tcp + 16,
-	      (uint16_t)~net_sum_end(net_pseudo(n->config.ip, in->from, IP_TCP, TCP_LEN)));
+	put16(tcp + 16, (uint16_t)~net_sum_end(
+				net_pseudo(net_source(n, in->from), in->from, IP_TCP, TCP_LEN)));
 	net_send(n, page, &out);
 }
 

@@ -110,7 +110,7 @@ int net_udp_send(struct net_udp *u, uint32_t ip, uint16_t port, const void *data
 	put16(udp + 2, port);
 	put16(udp + 4, out.len);
 	irq = pv_spin_lock_irq(&n->lock);
-	put16(udp + 6, (uint16_t)~net_sum_end(net_pseudo(n->config.ip, ip, IP_UDP, out.len)));
+	put16(udp + 6, (uint16_t)~net_sum_end(net_pseudo(net_source(n, ip), ip, IP_UDP, out.len)));
 	rc = net_send(n, page, &out);
 	net_leave(n, irq);
 	return rc;
@@ -152,13 +152,19 @@ long net_udp_receive(struct net_udp *u, void *data, size_t size, uint32_t *ip, u
                      uint64_t limit_ns)
 {
 	struct net *n = u->n;
+	uint64_t irq, deadline = net_deadline(n, limit_ns);
 	struct waiting *w;
-	uint64_t irq;
 	long len;
 
-	if (!has_some(u) && !n->env.wait(&u->q, has_some, u, n->env.now_ns() + limit_ns))
-		return -XEN_ETIMEDOUT;
-	irq = pv_spin_lock_irq(&n->lock);
+	for (;;) {
+		len = net_wait(n, &u->q, has_some, u, deadline);
+		if (len)
+			return len;
+		irq = pv_spin_lock_irq(&n->lock);
+		if (has_some(u))
+			break;
+		net_leave(n, irq); /* somebody else has it */
+	}
 	w = &u->waiting[u->head % MAX_WAITING];
 	len = w->len;
 	memcpy(data, w->data, w->len < size ? w->len : size);

@@ -74,13 +74,47 @@ const char *program_path(const char *name, char *buf)
 	return buf;
 }
 
-int run(char *const argv[])
+int exec_named(char *const argv[])
 {
 	char path[UNIX_NAME_MAX];
+
+	return exec(program_path(argv[0], path), argv);
+}
+
+int write_all(int fd, const void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		long n = write(fd, (const char *)buf + done, len - done);
+
+		if (n <= 0)
+			return n ? (int)n : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int copy_all(int from, int to)
+{
+	static char buf[4096];
+	long n;
+	int rc;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		rc = write_all(to, buf, (size_t)n);
+		if (rc)
+			return rc;
+	}
+	return (int)n;
+}
+
+int run(char *const argv[])
+{
 	int status = 0, pid = fork();
 
 	if (pid == 0) {
-		exec(program_path(argv[0], path), argv);
+		exec_named(argv);
 		dprintf(2, "%s: cannot be run\n", argv[0]);
 		exit(127);
 	}

@@ -29,6 +29,19 @@ static inline long unix_call(enum unix_call nr, unsigned long a, unsigned long b
 	return rc;
 }
 
+static inline long unix_call4(enum unix_call nr, unsigned long a, unsigned long b, unsigned long c,
+                              unsigned long d)
+{
+	register unsigned long fourth __asm__("r10") = d;
+	long rc;
+
+	__asm__ volatile("syscall"
+	                 : "=a"(rc)
+	                 : "a"((long)nr), "D"(a), "S"(b), "d"(c), "r"(fourth)
+	                 : "rcx", "r11", "memory");
+	return rc;
+}
+
 #define CALL(name, a, b, c) \
 	unix_call(SYS_##name, (unsigned long)(a), (unsigned long)(b), (unsigned long)(c))
 
@@ -73,7 +86,29 @@ static inline int procinfo(uint64_t i, struct unix_procinfo *p) { return (int)CA
 static inline int sysinfo(struct unix_sysinfo *s) { return (int)CALL(sysinfo, s, 0, 0); }
 static inline unsigned int getcpu(void) { return (unsigned int)CALL(getcpu, 0, 0, 0); }
 static inline void poweroff(void) { CALL(poweroff, 0, 0, 0); }
+static inline int socket(int type) { return (int)CALL(socket, type, 0, 0); }
+static inline int bind(int fd, const struct unix_addr *a) { return (int)CALL(bind, fd, a, 0); }
+static inline int connect(int fd, const struct unix_addr *a) { return (int)CALL(connect, fd, a, 0); }
+static inline int listen(int fd) { return (int)CALL(listen, fd, 0, 0); }
+static inline int accept(int fd, struct unix_addr *a) { return (int)CALL(accept, fd, a, 0); }
+static inline int shutdown(int fd) { return (int)CALL(shutdown, fd, 0, 0); }
+static inline int sockname(int fd, struct unix_addr *a) { return (int)CALL(sockname, fd, a, 0); }
+static inline long ping(const struct unix_addr *a, size_t len, uint64_t ns) { return CALL(ping, a, len, ns); }
+static inline int netinfo(struct unix_netinfo *n) { return (int)CALL(netinfo, n, 0, 0); }
+static inline int netconfig(const struct unix_netaddr *a) { return (int)CALL(netconfig, a, 0, 0); }
 /* clang-format on */
+
+static inline long sendto(int fd, const void *buf, size_t len, const struct unix_addr *to)
+{
+	return unix_call4(SYS_sendto, (unsigned long)fd, (unsigned long)buf, len,
+	                  (unsigned long)to);
+}
+
+static inline long recvfrom(int fd, void *buf, size_t len, struct unix_addr *from)
+{
+	return unix_call4(SYS_recvfrom, (unsigned long)fd, (unsigned long)buf, len,
+	                  (unsigned long)from);
+}
 
 /* The handler before, SIG_DFL or SIG_IGN among them; or an error number. */
 long sigaction(int sig, sighandler handler);
@@ -87,6 +122,26 @@ long number(const char *text, long otherwise);
 
 /* Runs a program and waits for it: its status (UNIX_STATUS), or an error number. */
 int run(char *const argv[]);
+
+/* Becomes a program, by its path or its name in /bin; returns only when that cannot be: an error. */
+int exec_named(char *const argv[]);
+
+/* From one descriptor to another until the end of the first: 0, or an error number. */
+int copy_all(int from, int to);
+/* All of it, however little is taken at a time: 0, or an error number. */
+int write_all(int fd, const void *buf, size_t len);
+
+/* ---- addresses (lib/addr.c) ---- */
+
+/* "A.B.C.D": behind it, or NULL when it is none. */
+const char *parse_ip(const char *text, uint32_t *ip);
+/* A port, the whole of the text; 0: it is none. */
+uint16_t parse_port(const char *text);
+/* Four numbers for printf's "%u.%u.%u.%u". */
+#define IP_ARGS(ip) (ip) >> 24, (ip) >> 16 & 255, (ip) >> 8 & 255, (ip)&255
+/* A stream that is connected, or listens; or an error number. */
+int connect_to(uint32_t ip, uint16_t port);
+int listen_at(uint16_t port);
 
 /* "/bin/NAME" for a name without a "/". buf: at least UNIX_NAME_MAX. */
 const char *program_path(const char *name, char *buf);

@@ -9,7 +9,8 @@
  */
 #include "tests/guests/unix/user/utest/test.h"
 
-#define FAMILIES(x)   x(calls) x(faults) x(memory) x(fp) x(files) x(process) x(signals) x(sched)
+#define FAMILIES(x) \
+	x(calls) x(faults) x(memory) x(fp) x(files) x(process) x(signals) x(sched) x(net)
 
 #define DECLARE(name) extern const struct family family_##name;
 #define LIST(name)    &family_##name,
