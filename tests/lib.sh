@@ -37,6 +37,18 @@ contains() {
 	fi
 }
 
+# verdicts NAME FILE: those that a guest printed, each under the name that says where.
+verdicts() {
+	local verdict name
+	while read -r verdict name; do
+		case $verdict in
+		PASS) pass "$1: $name";;
+		FAIL) fail "$1: ${name%%:*}" "${name#*: }";;
+		SKIP) skip "$1: ${name%%:*}" "${name#*: }";;
+		esac
+	done < <(grep -aE '^(PASS|FAIL|SKIP) ' "$2")
+}
+
 # limited SECONDS COMMAND...: never waits longer; 124 (or 137) when it had to stop the command.
 limited() { local s=$1; shift; timeout -k 5 "$s" "$@"; }
 

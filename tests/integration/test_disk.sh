@@ -15,16 +15,9 @@ run_disk() {
 	tr -d '\r' <"$work/raw" >"$work/out"
 }
 
-# The verdicts of blkbench, each under the name that says where.
-verdicts() {
-	local verdict name
-	while read -r verdict name; do
-		case $verdict in
-		PASS) pass "$1: $name";;
-		FAIL) fail "$1: ${name%%:*}" "${name#*: }";;
-		SKIP) skip "$1: ${name%%:*}" "${name#*: }";;
-		esac
-	done < <(grep -aE '^(PASS|FAIL|SKIP) ' "$work/out")
+# The verdicts of blkbench, and its end.
+blkbench_verdicts() {
+	verdicts "$1" "$work/out"
 	contains "$1: it ends" "$work/out" '^blkbench: done$'
 	expect "$1: it powers off" 0 "$rc"
 }
@@ -35,13 +28,13 @@ check_disks() {
 	head -c 100000 /dev/urandom >"$work/c.img"; truncate -s 102400 "$work/c.img"
 	cp "$work/c.img" "$work/c.before"
 	run_disk 60 blkbench check --vcpus 2 --disk "$work/a.img" --disk "$work/b.img" --disk "$work/c.img,ro"
-	verdicts "$engine, three disks"
+	blkbench_verdicts "$engine, three disks"
 	cmp -s "$work/c.img" "$work/c.before"
 	expect "$engine: a read-only image is not changed" 0 $?
 	run_disk 60 blkbench "check persistent=1 order=4 segments=64 bytes=2000000" --disk "$work/a.img,direct"
-	verdicts "$engine, copies through persistent grants, direct I/O"
+	blkbench_verdicts "$engine, copies through persistent grants, direct I/O"
 	run_disk 60 blkbench "check segments=11 queues=1" --vcpus 2 --disk "$work/a.img"
-	verdicts "$engine, no lists of segments, one queue"
+	blkbench_verdicts "$engine, no lists of segments, one queue"
 	run_disk 30 blkbench "bench irq=1 ms=200 write=1" --disk "$work/a.img"
 	expect "$engine, ends of requests by event: it powers off" 0 "$rc"
 	expect "$engine, ends of requests by event: all loads" 6 "$(grep -c '^blk .*: [1-9][0-9]* requests' "$work/out")"
@@ -192,7 +185,7 @@ restarts() {
 	while kill -0 "$pid" 2>/dev/null && [ $n -lt 40 ]; do verb block-restart hot xvda && n=$((n + 1)); done
 	wait "$pid"; rc=$?
 	tr -d '\r' <"$work/raw" >"$work/out"
-	verdicts "$engine, restarts"
+	blkbench_verdicts "$engine, restarts"
 	if [ $n -gt 1 ]; then pass "$engine, restarts: there were some"; else fail "$engine, restarts" "only $n"; fi
 }
 

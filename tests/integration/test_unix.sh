@@ -16,18 +16,6 @@ unix_run() {
 	tr -d '\r' <"$work/raw" >"$work/out"
 }
 
-# The verdicts of a utest, each under the name that says where.
-utest_verdicts() {
-	local verdict name
-	while read -r verdict name; do
-		case $verdict in
-		PASS) pass "$1: $name";;
-		FAIL) fail "$1: ${name%%:*}" "${name#*: }";;
-		SKIP) skip "$1: ${name%%:*}" "${name#*: }";;
-		esac
-	done < <(grep -aE '^(PASS|FAIL|SKIP) ' "$work/out")
-}
-
 shell_session() {
 	cat <<'END'
 echo one   two "three  four"
@@ -48,7 +36,7 @@ for engine in $ENGINES; do
 		unix_run 2 150 run=utest
 		expect "$engine, 2 vCPUs: utest powers off" 0 "$rc"
 		contains "$engine, 2 vCPUs: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
-		utest_verdicts "$engine, 2 vCPUs"
+		verdicts "$engine, 2 vCPUs" "$work/out"
 		continue
 	fi
 	for vcpus in $UNIX_VCPUS; do
@@ -56,12 +44,12 @@ for engine in $ENGINES; do
 		expect "$engine, $vcpus vCPUs: utest powers off" 0 "$rc"
 		contains "$engine, $vcpus vCPUs: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
 		contains "$engine, $vcpus vCPUs: init tells the status" "$work/out" '^unix: utest exited 0$'
-		utest_verdicts "$engine, $vcpus vCPUs"
+		verdicts "$engine, $vcpus vCPUs" "$work/out"
 	done
 
 	unix_run 2 60 roots=two run=utest
 	contains "$engine, two roots: utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
-	utest_verdicts "$engine, two roots"
+	verdicts "$engine, two roots" "$work/out"
 
 	# Under one root programs can reach their kernel's memory, and the two tests that say otherwise fail.
 	unix_run 2 60 roots=one run=utest

@@ -358,40 +358,37 @@ START_TEST(a_table_with_a_grant_in_it_is_not_validated_again)
 }
 END_TEST
 
+/* The status of unmapping `addr` with the entry of `from` put in its place. */
+static int replace_at(uint64_t addr, uint64_t from, grant_handle_t handle)
+{
+	struct gnttab_unmap_and_replace op = { .host_addr = addr,
+		                               .new_addr = from,
+		                               .handle = handle };
+	uint64_t at = world_args(v, 0, &op, sizeof(op));
+
+	ck_assert_int_eq(
+		world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, at, 1, 0),
+		0);
+	world_read(v, at, &op, sizeof(op));
+	return op.status;
+}
+
 START_TEST(unmap_and_replace_moves_an_entry)
 {
-	struct gnttab_unmap_and_replace op;
 	struct gnttab_map_grant_ref one, two;
-	uint64_t at;
 
 	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
 	grant(b, REF + 1, a->domid, world_mfn(b, P1).n, 0);
 	one = map_at(world_va(P0), HOST, b->domid, REF);
 	two = map_at(world_va(P1), HOST, b->domid, REF + 1);
 	/* One's own page takes the place of a grant... */
-	op = (struct gnttab_unmap_and_replace){ .host_addr = world_va(P0),
-		                                .new_addr = world_va(P2),
-		                                .handle = one.handle };
-	at = world_args(v, 0, &op, sizeof(op));
-	ck_assert_int_eq(
-		world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, at, 1, 0),
-		0);
-	world_read(v, at, &op, sizeof(op));
-	ck_assert_int_eq(op.status, GNTST_okay);
+	ck_assert_int_eq(replace_at(world_va(P0), world_va(P2), one.handle), GNTST_okay);
 	ck_assert_uint_eq(world_page(a, world_l1(0))[P0] & PTE_FRAME, world_mfn(a, P2).n << 12);
 	ck_assert_uint_eq(world_page(a, world_l1(0))[P2], 0);
 	ck_assert_uint_eq(world_check(&w), 0);
 	/* ... and a grant that of another. */
 	one = map_at(world_va(P2), HOST, b->domid, REF);
-	op = (struct gnttab_unmap_and_replace){ .host_addr = world_va(P2),
-		                                .new_addr = world_va(P1),
-		                                .handle = one.handle };
-	at = world_args(v, 0, &op, sizeof(op));
-	ck_assert_int_eq(
-		world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, at, 1, 0),
-		0);
-	world_read(v, at, &op, sizeof(op));
-	ck_assert_int_eq(op.status, GNTST_okay);
+	ck_assert_int_eq(replace_at(world_va(P2), world_va(P1), one.handle), GNTST_okay);
 	ck_assert_uint_eq(world_check(&w), 0);
 	ck_assert_int_eq(unmap_at(world_va(P2), 0, two.handle), GNTST_okay);
 	ck_assert_uint_eq(world_frame(b, P1)->type_count, 1);
@@ -401,22 +398,12 @@ END_TEST
 /* Two mappings of one frame; one is unmapped where the other is, and its own entry is to come there. */
 START_TEST(a_mapping_is_unmapped_at_its_twins_place_and_replaced_by_itself)
 {
-	struct gnttab_unmap_and_replace op;
 	struct gnttab_map_grant_ref one, two;
-	uint64_t at;
 
 	grant(b, REF, a->domid, world_mfn(b, P0).n, 0);
 	one = map_at(world_va(P0), HOST, b->domid, REF);
 	two = map_at(world_va(P1), HOST, b->domid, REF);
-	op = (struct gnttab_unmap_and_replace){ .host_addr = world_va(P1),
-		                                .new_addr = world_va(P0),
-		                                .handle = one.handle };
-	at = world_args(v, 0, &op, sizeof(op));
-	ck_assert_int_eq(
-		world_call(v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, at, 1, 0),
-		0);
-	world_read(v, at, &op, sizeof(op));
-	ck_assert_int_eq(op.status, GNTST_okay);
+	ck_assert_int_eq(replace_at(world_va(P1), world_va(P0), one.handle), GNTST_okay);
 	/* What is left is the other's, and has a record of its own. */
 	ck_assert_uint_eq(world_check(&w), 0);
 	ck_assert_int_eq(unmap_at(world_va(P1), 0, one.handle), GNTST_bad_handle);
