@@ -420,6 +420,7 @@ static int netback_connect(void *device)
 	for (unsigned i = 0; !rc && i < nb->nr_queues; i++)
 		rc = bind_ports(&nb->queue[i]);
 	sink.arg = nb;
+	sink.max_len = nb->fe_sg ? NETPKT_MAX_LEN : NETBACK_PAGE;
 	if (!rc) {
 		rc = nb->port->ops->attach(nb->port, &sink, nb->nr_queues);
 		if (rc)

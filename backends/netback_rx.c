@@ -8,7 +8,7 @@
  *
  * A packet that is to be segmented has its description in the slot behind the first, which costs
  * that slot's buffer. begin() cannot know whether such a packet comes, so for a guest that takes them
- * it leaves the second buffer out.
+ * from a port that has them it leaves the second buffer out.
  *
  * Invariant: window slots [win_head, win_tail) are the ring's requests from rsp_prod_pvt on, in order.
  */
@@ -147,7 +147,7 @@ static unsigned begin(void *arg, unsigned queue, uint32_t len, bool wait, struct
 	struct netback *nb = arg;
 	struct netback_queue *q = &nb->queue[queue % nb->nr_queues];
 	unsigned pages = (len + NETBACK_PAGE - 1) / NETBACK_PAGE, want, bad, nr = 0;
-	bool gap = nb->fe_sg && (nb->fe_gso4 || nb->fe_gso6);
+	bool gap = nb->port->offload && nb->fe_sg && (nb->fe_gso4 || nb->fe_gso6);
 
 	q->lent = 0;
 	if (atomic_load(&q->broken) || !len || len > NETPKT_MAX_LEN || (pages > 1 && !nb->fe_sg))

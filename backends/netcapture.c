@@ -209,7 +209,8 @@ static int capture_attach(struct netport *p, const struct netport_sink *sink, un
 		                           .room = room,
 		                           .carrier = carrier,
 		                           .takes = takes,
-		                           .arg = c };
+		                           .arg = c,
+		                           .max_len = sink ? sink->max_len : 0 };
 
 	if (sink) {
 		c->sink = *sink;

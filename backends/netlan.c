@@ -437,7 +437,8 @@ int netlan_uplink(struct netlan *lan, struct netport *outside)
 		                           .room = inbound_flush,
 		                           .carrier = inbound_carrier,
 		                           .takes = inbound_takes,
-		                           .arg = lan };
+		                           .arg = lan,
+		                           .max_len = NETPKT_MAX_LEN };
 	int rc;
 
 	if (lan->uplink)

@@ -63,6 +63,7 @@ struct netport_sink {
 	/* Whether the guest takes packets with csum_partial, and with each kind of gso. */
 	bool (*takes)(void *arg, const struct netpkt_meta *meta);
 	void *arg;
+	uint32_t max_len; /* of a packet that begin() can have room for */
 };
 
 struct netport;

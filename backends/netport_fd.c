@@ -156,12 +156,18 @@ static void detach(struct fdport *p)
 	memset(&p->sink, 0, sizeof(p->sink));
 }
 
-/* How long a packet may come: one that is to be segmented, or one of the link's size. */
+/*
+ * How long a packet may come: one that is to be segmented, or one of the link's size. On a link that
+ * does not say its size the two ends agree upon it, and anything that the guest takes may come.
+ */
 static uint32_t longest(const struct fdport *p, bool gso)
 {
-	if (gso && p->port.offload)
-		return NETPKT_MAX_LEN;
-	return (p->port.mtu ? p->port.mtu : 1500) + NETPKT_MIN_LEN + TAG_ROOM;
+	uint32_t most = p->sink.max_len;
+
+	if (p->port.mtu && !(gso && p->port.offload) &&
+	    p->port.mtu + NETPKT_MIN_LEN + TAG_ROOM < most)
+		most = p->port.mtu + NETPKT_MIN_LEN + TAG_ROOM;
+	return most;
 }
 
 static int fdport_attach(struct netport *port, const struct netport_sink *sink, unsigned nr_queues)

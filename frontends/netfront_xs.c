@@ -22,7 +22,7 @@
 #include "pvops/lib/format.h"
 #include "pvops/lib/string.h"
 
-#define MAX_MTU 65000u
+#define MAX_MTU (XEN_NETIF_MAX_TX_SIZE - 14u)
 #define STD_MTU 1500u
 
 /* ---- what is agreed --------------------------------------------------------------------------- */

@@ -342,11 +342,17 @@ static int row(struct device *dev, char *row, size_t size)
 	                device_state(dev), v->port->kind, v->spec.target[0] ? v->spec.target : "-");
 }
 
+/* 0: what the port says, or nothing. */
+static unsigned mtu_of(const struct vif *v)
+{
+	return !v->spec.mtu && v->spec.kind == VIF_PASST ? PASST_MTU : v->spec.mtu;
+}
+
 static int create(struct device *dev)
 {
 	struct vif *v = vif_of(dev);
 	struct netback_options options = { .max_queues = v->spec.queues ? v->spec.queues : 1,
-		                           .mtu = v->spec.mtu,
+		                           .mtu = mtu_of(v),
 		                           .rate = v->spec.rate };
 	struct netback *b;
 	int rc;
@@ -380,8 +386,8 @@ static void nodes(struct device *dev, struct device_nodes *n)
 	device_put_back(n, "hotplug-status", "connected");
 	device_put_front(n, "handle", "%u", dev->id);
 	device_put_front(n, "mac", "%s", mac);
-	if (v->spec.mtu)
-		device_put_front(n, "mtu", "%u", v->spec.mtu);
+	if (mtu_of(v))
+		device_put_front(n, "mtu", "%u", mtu_of(v));
 }
 
 static void free_vif(struct device *dev)

@@ -12,7 +12,7 @@
 
 #define MAX_QUEUES 8
 #define MIN_MTU    68
-#define MAX_MTU    65000
+#define MAX_MTU    65521 /* with its header a packet has 64 KiB less one at the most */
 
 struct parse {
 	struct vif_spec *s;

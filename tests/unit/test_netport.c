@@ -109,9 +109,8 @@ static bool g_takes(void *arg, const struct netpkt_meta *meta)
 
 static void join(struct guest *g, struct netport *port, unsigned n)
 {
-	const struct netport_sink sink = {
-		g_begin, g_commit, g_flush, g_room, g_carrier, g_takes, g
-	};
+	const struct netport_sink sink = { g_begin,   g_commit, g_flush, g_room,
+		                           g_carrier, g_takes,  g,       NETPKT_MAX_LEN };
 
 	pthread_mutex_init(&g->lock, NULL);
 	g->port = port;
@@ -359,6 +358,26 @@ START_TEST(frames_come_out_of_any_pieces)
 }
 END_TEST
 
+START_TEST(a_stream_carries_packets_of_any_length)
+{
+	static uint8_t frame[4 + 65535];
+	const uint32_t lens[] = { 1515, 9014, 65535 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t len = lens[i];
+
+		memset(frame, (int)i, sizeof(frame));
+		memcpy(frame, (uint8_t[]){ 0, 0, (uint8_t)(len >> 8), (uint8_t)len }, 4);
+		make_stream();
+		ck_assert_int_eq(send(peer, frame, len + 4, 0), len + 4);
+		until(&s, &s.received, 1);
+		ck_assert_uint_eq(s.last_len, len);
+		ck_assert_mem_eq(s.last, frame + 4, len);
+		end_stream();
+	}
+}
+END_TEST
+
 START_TEST(packets_go_out_in_frames)
 {
 	uint8_t wire[4 + 1000];
@@ -488,6 +507,7 @@ START_TEST(datagrams_are_packets)
 	memset(&s, 0, sizeof(s));
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
 	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
+	port->mtu = 1500;
 	join(&s, port, 9);
 	ck_assert_uint_eq(say(&s, everybody, 333, 1), 1);
 	ck_assert_int_eq(recv(fds[1], c, sizeof(c), 0), 333);
@@ -593,6 +613,7 @@ Suite *netport_suite(void)
 	tcase_add_test(normal, a_guest_that_claims_every_address_takes_few_places);
 	tcase_add_test(normal, a_guest_that_leaves_is_forgotten);
 	tcase_add_loop_test(streams, frames_come_out_of_any_pieces, 0, 5);
+	tcase_add_test(normal, a_stream_carries_packets_of_any_length);
 	tcase_add_test(streams, packets_go_out_in_frames);
 	tcase_add_test(streams, a_peer_that_does_not_read_holds_the_sender_back);
 	tcase_add_loop_test(streams, a_peer_that_lies_about_lengths_is_cut_off, 0, 3);
