@@ -32,14 +32,26 @@ static int add_devices(struct fv_pc *pc, const struct fv_pc_config *config)
 		rc = fv_pit_create(&pc->pit, pc->bus, pc->timers);
 	if (!rc)
 		rc = fv_uart_create(&pc->uart, pc->bus, pc->timers, &config->console);
+	if (!rc)
+		rc = fv_pci_create(&pc->pci, pc->bus);
+	if (!rc)
+		rc = fv_ide_create(&pc->ide, pc->bus, pc->pci, config->disks);
 	return rc;
 }
 
 int fv_pc_create(struct fv_pc **out, const struct fv_pc_config *config, char *why, size_t why_len)
 {
 	struct fv_pc *pc = calloc(1, sizeof(*pc));
+	bool blocks = true;
 	int rc = pc ? fv_bus_create(&pc->bus, &config->host) : -ENOMEM;
 
+	for (unsigned i = 0; i < FV_IDE_DRIVES; i++)
+		blocks &= !config->disks[i] || config->disks[i]->block == 512;
+	if (!rc && !blocks) {
+		snprintf(why, why_len, "a fully virtualized disk has blocks of 512 bytes only");
+		fv_pc_destroy(pc);
+		return -EINVAL;
+	}
 	if (!rc)
 		rc = add_memory(pc, config);
 	if (!rc)
@@ -56,6 +68,10 @@ int fv_pc_create(struct fv_pc **out, const struct fv_pc_config *config, char *wh
 
 void fv_pc_destroy(struct fv_pc *pc)
 {
+	if (pc->ide)
+		fv_ide_destroy(pc->ide);
+	if (pc->pci)
+		fv_pci_destroy(pc->pci);
 	if (pc->uart)
 		fv_uart_destroy(pc->uart);
 	if (pc->pit)

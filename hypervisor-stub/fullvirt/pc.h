@@ -7,12 +7,16 @@
  *   timer                   0x40, 0x61    pit.h    line 0
  *   serial port             0x3f8         uart.h   line 4
  *   clock, off, reset       0x64, 0x70, 0x92, 0xf4, 0x600   board.h
+ *   PCI                     0xcf8         pci.h
+ *   disks                   0x1f0, 0x170, 0xc040   ide.h    lines 14 and 15
  */
 #ifndef HYPERVISOR_STUB_FULLVIRT_PC_H
 #define HYPERVISOR_STUB_FULLVIRT_PC_H
 
 #include "hypervisor-stub/fullvirt/board.h"
 #include "hypervisor-stub/fullvirt/bus.h"
+#include "hypervisor-stub/fullvirt/ide.h"
+#include "hypervisor-stub/fullvirt/pci.h"
 #include "hypervisor-stub/fullvirt/pic.h"
 #include "hypervisor-stub/fullvirt/pit.h"
 #include "hypervisor-stub/fullvirt/timer.h"
@@ -28,6 +32,7 @@ struct fv_pc_config {
 	struct fv_console console;
 	struct fv_pc_ram ram[FV_BUS_MAX_RAM];
 	unsigned nr_ram;
+	struct blkstore *disks[FV_IDE_DRIVES]; /* NULL: none there. They stay the caller's */
 };
 
 struct fv_pc {
@@ -36,6 +41,8 @@ struct fv_pc {
 	struct fv_board *board;
 	struct fv_pit *pit;
 	struct fv_uart *uart;
+	struct fv_pci *pci;
+	struct fv_ide *ide;
 };
 
 /*
@@ -43,7 +50,8 @@ struct fv_pc {
  * Returns 0, or a negative errno with a sentence in why. Undo: fv_pc_destroy().
  */
 int fv_pc_create(struct fv_pc **out, const struct fv_pc_config *config, char *why, size_t why_len);
-/* The CPU runs no more. No call of the host's or the console's is made when this returns. */
+/* The CPU runs no more. Waits for what storage has; no call of the host's or the console's is made
+ * when this returns, and disks may be closed. */
 void fv_pc_destroy(struct fv_pc *pc);
 
 #endif
