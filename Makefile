@@ -172,7 +172,7 @@ help:
 
 #: make                  build everything under build/ (O=dir elsewhere; V=1 shows commands; WERROR=1 makes warnings errors)
 #: make setup            install the Debian packages that the tests use (root, or sudo without a password)
-#: make demo             build, boot a guest, show it
+#: make demo             build, boot guests, fetch a page from one, look at the disk of another
 #: make check            all tests: ABI, unit, guests, hostile input, power cuts, bounded fuzzing
 #: make check-abi        our ABI headers against Xen's
 #: make check-unit       unit tests;  make unit-NAME  one of them
@@ -199,7 +199,14 @@ help:
 setup:
 	@tests/tools/setup.sh $(SETUP_PACKAGES)
 
-demo: all
+# The other end of a guest's stream port: the guests' own network stack in a process of the host.
+$(O)/host/tests/netpeer/%: HOST_FLAGS += -DPV_HOSTED_TEST
+$(O)/tests/netpeer: $(patsubst %,$(O)/host/%.o,$(wildcard tests/netpeer/*.c)) $(O)/libfake.a $(O)/libpvguest-hosted.a $(O)/libparavane.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+demo: all $(O)/tests/netpeer
 	$(Q)tests/demo.sh
 
 INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
@@ -265,7 +272,7 @@ san-run: san-odd san-even $(FUZZ_BINS) hostile-bins $(O)/paravane guests
 $(O)/tests/contain: tests/container/contain.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
-check-container: all $(O)/tests/contain
+check-container: all $(O)/tests/contain $(O)/tests/netpeer
 	$(Q)tests/container/check.sh
 
 $(O)/bench/micro: tests/bench/micro.c

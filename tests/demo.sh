@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The demo: boots the smallest guest; then a small Unix whose programs come from a disk image, and looks from the host
-# at what it has written there. Ends with 0 if all of that worked.
+# The demo: boots the smallest guest; then a small Unix that serves a page, which the host fetches; then one whose
+# programs come from a disk image, and looks from the host at what it has written there. Ends with 0 if all of that
+# worked.
 set -u
 O=${O:-build}
 PATH=$PATH:/usr/sbin:/sbin
@@ -13,6 +14,8 @@ trap 'rm -rf "$work"' EXIT
 say "paravane run $O/guests/hello"
 "$O/paravane" run "$O/guests/hello" --timeout 10 </dev/null || failed=$?
 say "the guest ended with status $failed (0: it powered itself off)"
+
+"$(dirname "$0")/demo_net.sh" || { say "no page came from the guest"; failed=1; }
 
 if ! command -v mke2fs >/dev/null || ! command -v debugfs >/dev/null; then
 	say "no e2fsprogs: the part with a disk is left out"

@@ -3,6 +3,7 @@
 # Network interfaces, from one guest's front-end through two back-ends to another's: a LAN inside the machine, with
 # ping, datagrams and streams both ways; a socket of the host; wrong words.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../way_out.sh"
 
 # ---- inside a user and network namespace of our own: it is called again for this ----
 
@@ -19,9 +20,7 @@ inside() {
 			--cmdline "serve ip=10.0.0.2/24 s=40" "$GUESTS/netbench" </dev/null >"$dir/serve" 2>&1 &
 		;;
 	passt)
-		# passt wants a way out; where it leads does not matter.
-		ip link add way type bridge 2>/dev/null || ip link add way type dummy || exit 9
-		ip addr add 10.1.0.5/24 dev way && ip link set way up && ip route add default via 10.1.0.1 dev way || exit 9
+		way_out || exit 9
 		limited 60 "$PARAVANE" run --engine "$engine" --memory 64M --vif passt,forward=8080:80 \
 			--cmdline "serve s=40" "$GUESTS/netbench" </dev/null >"$dir/serve" 2>&1 &
 		;;
