@@ -364,9 +364,12 @@ int pv_aspace_init(void)
 
 int pv_aspace_create(struct pv_aspace *as, enum pv_roots roots)
 {
-	uint64_t *kernel = roots == PV_ROOTS_APART ? NULL : get_table(KERNEL_ROOT);
-	uint64_t *user = roots == PV_ROOTS_ONE ? kernel : get_table(USER_ROOT);
+	uint64_t *kernel, *user;
 
+	if (pv_ops.mmu.is_direct) /* the entries keep the two apart */
+		roots = PV_ROOTS_ONE;
+	kernel = roots == PV_ROOTS_APART ? NULL : get_table(KERNEL_ROOT);
+	user = roots == PV_ROOTS_ONE ? kernel : get_table(USER_ROOT);
 	if (!user || (!kernel && roots != PV_ROOTS_APART)) {
 		if (user)
 			put_table(USER_ROOT, user);

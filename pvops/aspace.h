@@ -25,6 +25,9 @@
 #define PV_USER_END   PV_WINDOW
 
 /*
+ * Natively there is one root for both whichever is chosen, and the kernel sees all of the program; the
+ * program is kept from the kernel's pages by the processor. Paravirtualized:
+ *
  * In the first two a program's root holds the program's pages and nothing else: it has no address at
  * all for the kernel's memory.
  */

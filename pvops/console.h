@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console ring, as bytes in and out without interrupts: for the log, for early words and last
- * words. A device with call-backs stands on top of it (frontends/condev.h).
+ * The console, as bytes in and out without interrupts: for the log, for early words and last words. A
+ * device with call-backs stands on top of it (frontends/condev.h).
  */
 #ifndef PVOPS_CONSOLE_H
 #define PVOPS_CONSOLE_H
@@ -13,7 +13,23 @@
 #include "abi/event_channel.h"
 #include "abi/xen.h"
 
-/* Finds the ring and its port. Needs the p2m. */
+/* What is beneath. */
+struct pv_console_device {
+	size_t size; /* room when everything has been taken */
+	size_t (*room)(void);
+	/* As much as fits, as much as there is; how many bytes. */
+	size_t (*put)(const char *text, size_t len);
+	size_t (*get)(char *buf, size_t len);
+	void (*moved)(void); /* bytes have gone one way or the other */
+	/* Until there may be room, or a moment. True: that took an event that may tell of input. */
+	bool (*sleep)(void);
+	evtchn_port_t (*port)(void);
+};
+
+/* Output goes there from now on. */
+void pv_console_use(const struct pv_console_device *dev);
+
+/* The ring of the paravirtual machine, when there is one. Needs the p2m. */
 void pv_console_init(const struct start_info *start);
 
 /*
@@ -29,7 +45,7 @@ size_t pv_console_try_write(const char *text, size_t len);
 /* What has come, up to len bytes; returns how much, 0 when nothing is there. Context: any. */
 size_t pv_console_read(char *buf, size_t len);
 
-/* Room in the ring, in bytes: 2048 when everything written has been taken. */
+/* Room in the device, in bytes; of the ring: 2048 when everything written has been taken. */
 size_t pv_console_room(void);
 
 /* Waits until everything written has been taken, but no longer than `limit_ns`. */

@@ -5,7 +5,8 @@
 #include "pvops/cpu.h"
 
 #include "pvops/barrier.h"
-#include "pvops/hypercall.h"
+#include "abi/errno.h"
+#include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 
 struct pv_cpu *pv_cpus[PV_MAX_CPUS];
@@ -27,5 +28,5 @@ int pv_cpu_install(struct pv_cpu *cpu, uint32_t id)
 	cpu->self = cpu;
 	cpu->id = id;
 	pv_store_release(&pv_cpus[id], cpu);
-	return (int)pv_hc_set_segment_base(SEGBASE_GS_KERNEL, (unsigned long)cpu);
+	return PV_OP(cpu, set_kernel_gs_base, (unsigned long)cpu);
 }

@@ -85,7 +85,7 @@ static inline struct pv_cpu *pv_cpu(void)
  * the first event can arrive.
  *
  * Context: on the vCPU itself, before its traps and events are on.
- * Returns 0, or what set_segment_base answered.
+ * Returns 0 or a negative XEN_E*.
  */
 int pv_cpu_install(struct pv_cpu *cpu, uint32_t id);
 

@@ -14,6 +14,7 @@
 
 #include "pvops/barrier.h"
 #include "pvops/cpu.h"
+#include "abi/errno.h"
 #include "pvops/hypercall.h"
 #include "pvops/lock.h"
 #include "pvops/pvguest.h"
@@ -79,7 +80,7 @@ int pv_evtchn_close(evtchn_port_t port)
 	struct evtchn_close op = { .port = port };
 
 	pv_evtchn_unbind(port);
-	return (int)pv_hc_event_channel_op(EVTCHNOP_close, &op);
+	return (int)PV_OP(event, channel, EVTCHNOP_close, &op);
 }
 
 /* The second half of every allocation: a port that cannot get its handler is closed again. */
@@ -91,7 +92,7 @@ static int adopt(evtchn_port_t new_port, uint32_t cpu, pv_evtchn_fn fn, void *ar
 	if (rc) {
 		struct evtchn_close op = { .port = new_port };
 
-		pv_hc_event_channel_op(EVTCHNOP_close, &op);
+		PV_OP(event, channel, EVTCHNOP_close, &op);
 		return rc;
 	}
 	*port = new_port;
@@ -111,7 +112,7 @@ static int adopt_here(evtchn_port_t new_port, pv_evtchn_fn fn, void *arg, evtchn
 int pv_evtchn_alloc_unbound(domid_t peer, pv_evtchn_fn fn, void *arg, evtchn_port_t *port)
 {
 	struct evtchn_alloc_unbound op = { .dom = DOMID_SELF, .remote_dom = peer };
-	long rc = pv_hc_event_channel_op(EVTCHNOP_alloc_unbound, &op);
+	long rc = PV_OP(event, channel, EVTCHNOP_alloc_unbound, &op);
 
 	return rc ? (int)rc : adopt_here(op.port, fn, arg, port);
 }
@@ -120,7 +121,7 @@ int pv_evtchn_bind_interdomain(domid_t peer, evtchn_port_t peer_port, pv_evtchn_
                                evtchn_port_t *port)
 {
 	struct evtchn_bind_interdomain op = { .remote_dom = peer, .remote_port = peer_port };
-	long rc = pv_hc_event_channel_op(EVTCHNOP_bind_interdomain, &op);
+	long rc = PV_OP(event, channel, EVTCHNOP_bind_interdomain, &op);
 
 	return rc ? (int)rc : adopt_here(op.local_port, fn, arg, port);
 }
@@ -129,7 +130,7 @@ int pv_evtchn_bind_virq(uint32_t virq, uint32_t cpu, pv_evtchn_fn fn, void *arg,
                         evtchn_port_t *port)
 {
 	struct evtchn_bind_virq op = { .virq = virq, .vcpu = cpu };
-	long rc = pv_hc_event_channel_op(EVTCHNOP_bind_virq, &op);
+	long rc = PV_OP(event, channel, EVTCHNOP_bind_virq, &op);
 
 	return rc ? (int)rc : adopt(op.port, cpu, fn, arg, port);
 }
@@ -137,7 +138,7 @@ int pv_evtchn_bind_virq(uint32_t virq, uint32_t cpu, pv_evtchn_fn fn, void *arg,
 int pv_evtchn_bind_ipi(uint32_t cpu, pv_evtchn_fn fn, void *arg, evtchn_port_t *port)
 {
 	struct evtchn_bind_ipi op = { .vcpu = cpu };
-	long rc = pv_hc_event_channel_op(EVTCHNOP_bind_ipi, &op);
+	long rc = PV_OP(event, channel, EVTCHNOP_bind_ipi, &op);
 
 	return rc ? (int)rc : adopt(op.port, cpu, fn, arg, port);
 }
@@ -146,7 +147,7 @@ int pv_evtchn_send(evtchn_port_t port)
 {
 	struct evtchn_send op = { .port = port };
 
-	return (int)pv_hc_event_channel_op(EVTCHNOP_send, &op);
+	return (int)PV_OP(event, channel, EVTCHNOP_send, &op);
 }
 
 void pv_evtchn_mask(evtchn_port_t port)
@@ -176,7 +177,7 @@ void pv_evtchn_unmask(evtchn_port_t port)
 			return;
 		pv_bit_set(pv_shared_info->evtchn_mask, port);
 	}
-	pv_hc_event_channel_op(EVTCHNOP_unmask, &op);
+	PV_OP(event, channel, EVTCHNOP_unmask, &op);
 }
 
 bool pv_evtchn_take(evtchn_port_t port)
@@ -198,6 +199,7 @@ void pv_evtchn_raise(evtchn_port_t port)
 	__atomic_fetch_or(&cpu->info->evtchn_pending_sel, 1ull << (port / BITS_PER_WORD),
 	                  __ATOMIC_SEQ_CST);
 	pv_store(&cpu->info->evtchn_upcall_pending, 1);
+	PV_OP(event, raised);
 	pv_irq_restore(irq);
 }
 
@@ -215,7 +217,7 @@ int pv_evtchn_set_cpu(evtchn_port_t port, uint32_t cpu)
 	 * lost when the port leaves its set. Unmasking tells the new one.
 	 */
 	was_masked = pv_bit_set(pv_shared_info->evtchn_mask, port);
-	rc = pv_hc_event_channel_op(EVTCHNOP_bind_vcpu, &op);
+	rc = PV_OP(event, channel, EVTCHNOP_bind_vcpu, &op);
 	if (rc == 0) {
 		irq = pv_spin_lock_irq(&table_lock);
 		if (table[port].fn) {
@@ -231,6 +233,11 @@ int pv_evtchn_set_cpu(evtchn_port_t port, uint32_t cpu)
 }
 
 void pv_evtchn_sleep(uint64_t deadline_ns)
+{
+	PV_OP(event, sleep, deadline_ns);
+}
+
+void pv_evtchn_poll(uint64_t deadline_ns)
 {
 	evtchn_port_t ports[MAX_POLL];
 	struct sched_poll poll = { .timeout = deadline_ns };

@@ -74,10 +74,11 @@ void pv_evtchn_raise(evtchn_port_t port);
 int pv_evtchn_set_cpu(evtchn_port_t port, uint32_t cpu);
 
 /*
- * Sleeps, without delivering anything, until one of this vCPU's unmasked ports is pending or system
+ * Sleeps, natively delivering what comes, else without delivering anything, until one of this vCPU's unmasked ports is pending or system
  * time reaches deadline_ns (0: none). Events masked by the caller. May return early.
  */
 void pv_evtchn_sleep(uint64_t deadline_ns);
+void pv_evtchn_poll(uint64_t deadline_ns); /* the paravirtual way */
 
 /* Runs the handlers of all that is pending for this vCPU. Events masked by the caller. */
 void pv_evtchn_dispatch(void);

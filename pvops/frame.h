@@ -62,13 +62,15 @@
 #define PV_NR_VECTORS      35
 
 /* Bits of rflags. */
-#define PV_RFLAGS_CF 0x00000001
-#define PV_RFLAGS_TF 0x00000100
-#define PV_RFLAGS_IF 0x00000200
-#define PV_RFLAGS_DF 0x00000400
-#define PV_RFLAGS_OF 0x00000800
-#define PV_RFLAGS_RF 0x00010000
-#define PV_RFLAGS_AC 0x00040000
+#define PV_RFLAGS_CF   0x00000001
+#define PV_RFLAGS_TF   0x00000100
+#define PV_RFLAGS_IF   0x00000200
+#define PV_RFLAGS_DF   0x00000400
+#define PV_RFLAGS_OF   0x00000800
+#define PV_RFLAGS_IOPL 0x00003000
+#define PV_RFLAGS_NT   0x00004000
+#define PV_RFLAGS_RF   0x00010000
+#define PV_RFLAGS_AC   0x00040000
 
 /* Bits of the error code of #PF. */
 #define PV_PF_PRESENT 0x01

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "abi/sched.h"
+#include "pvops/boot/offsets.h"
 #include "pvops/console.h"
 #include "pvops/cpu.h"
 #include "pvops/evtchn.h"
@@ -21,6 +22,8 @@
 #include "pvops/traps.h"
 
 #define LOW_END 0x100000ull /* where the image begins (guest.lds) */
+
+_Static_assert(offsetof(struct pv_ops, cpu.frame_resume) == PV_OPS_FRAME_RESUME, "frame_resume");
 
 static struct pv_cpu boot_cpu;
 
@@ -54,8 +57,9 @@ void pv_start_xen(const struct start_info *start, uint64_t boot_sp)
 
 	boot_cpu.info = &early_info;
 
-	/* 1. Who we are: the kernel GS base. Everything below asks pv_cpu(). */
+	/* 1. Who we are: the kernel GS base. Everything below asks pv_cpu(). Then the call sites. */
 	must(pv_cpu_install(&boot_cpu, 0), "set the segment base");
+	pv_patch_apply(&pv_patch_set_xen);
 
 	/* 2. The two tables between our frames and the machine's. */
 	must(pv_p2m_init(start), "find the machine-to-physical table");

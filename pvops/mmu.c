@@ -66,21 +66,15 @@ uint64_t pv_mmu_machine_address(const void *in_identity_map)
 	       ((uintptr_t)in_identity_map & ~PV_PAGE_MASK);
 }
 
-static int set_one(const uint64_t *entry, uint64_t value)
+int pv_mmu_set_page(uint64_t va, uint64_t entry)
 {
-	struct mmu_update req = {
-		.ptr = pv_mmu_machine_address(entry) | MMU_NORMAL_PT_UPDATE,
-		.val = value,
-	};
-
-	return (int)pv_hc_mmu_update(&req, 1, NULL, DOMID_SELF);
+	return (int)pv_hc_update_va_mapping(va, entry, UVMF_INVLPG | UVMF_ALL);
 }
 
 /* One page of the identity map, by the flags of its own mapping. Read-only must hold everywhere. */
 static int remap_self(const void *page, uint64_t flags)
 {
-	return (int)pv_hc_update_va_mapping((uintptr_t)page, pv_pte(pv_virt_to_mfn(page), flags),
-	                                    UVMF_INVLPG | UVMF_ALL);
+	return PV_OP(mmu, set_page, (uintptr_t)page, pv_pte(pv_virt_to_mfn(page), flags));
 }
 
 int pv_mmu_protect(void *page, unsigned int prot)
@@ -93,7 +87,7 @@ int pv_mmu_protect(void *page, unsigned int prot)
 	 * processor is open to that.
 	 */
 	if (!prot)
-		return (int)pv_hc_update_va_mapping((uintptr_t)page, 0, UVMF_INVLPG | UVMF_ALL);
+		return PV_OP(mmu, set_page, (uintptr_t)page, 0);
 	if (prot & PV_PROT_WRITE)
 		flags |= PV_PTE_WRITE | PV_PTE_DIRTY;
 	if (prot & PV_PROT_USER)
@@ -106,12 +100,16 @@ int pv_mmu_protect(void *page, unsigned int prot)
 /* Makes a filled page the table that `entry`, of the level above, points at. */
 static int attach_table(const uint64_t *entry, void *table)
 {
-	int rc = remap_self(table, RO_FLAGS);
+	struct pv_pt_write link = {
+		.entry = (uint64_t *)(uintptr_t)entry,
+		.value = pv_pte(pv_virt_to_pfn(table), TABLE_FLAGS),
+	};
+	int rc = pv_ops.mmu.is_direct ? 0 : remap_self(table, RO_FLAGS);
 
 	if (rc)
 		return rc;
-	rc = set_one(entry, pv_pte(pv_virt_to_mfn(table), TABLE_FLAGS));
-	if (rc)
+	rc = PV_OP(mmu, write_entries, &link, 1, NULL);
+	if (rc && !pv_ops.mmu.is_direct)
 		remap_self(table, DATA_FLAGS);
 	return rc;
 }
@@ -155,8 +153,7 @@ int pv_mmu_map_frame(uint64_t va, uint64_t mfn, uint64_t flags)
 		if (rc)
 			return rc;
 	}
-	return (int)pv_hc_update_va_mapping(va, flags ? pv_pte(mfn, flags) : 0,
-	                                    UVMF_INVLPG | UVMF_ALL);
+	return PV_OP(mmu, set_page, va, flags ? pv_pte(mfn, flags) : 0);
 }
 
 uint64_t pv_mmu_window(unsigned int pages)
@@ -176,6 +173,11 @@ uint64_t pv_mmu_window(unsigned int pages)
 }
 
 /* ---- start ---- */
+
+void pv_mmu_set_boot_root(const uint64_t *table)
+{
+	root = table;
+}
 
 static uint64_t max(uint64_t a, uint64_t b)
 {
@@ -242,7 +244,7 @@ int pv_mmu_init(const struct start_info *start, uint64_t boot_end)
 {
 	long rc;
 
-	root = (const uint64_t *)start->pt_base;
+	pv_mmu_set_boot_root((const uint64_t *)start->pt_base);
 	rc = pv_hc_update_va_mapping((uintptr_t)shared_slot,
 	                             (start->shared_info & PV_PTE_FRAME) | DATA_FLAGS, UVMF_INVLPG);
 	if (rc)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page tables of the kernel's own address space, kept under the rules of direct paging: entries hold
- * machine frames, tables are mapped read-only, and every change is a hypercall.
+ * machine frames, tables are mapped read-only, and every change is a hypercall. (Natively machine
+ * frames are pfns, tables are ordinary memory, and most of the identity map is large pages.)
  *
  * Layout of the kernel's address space (level-4 slot 0 and the window):
  *
@@ -22,14 +23,17 @@
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 
-#define PV_PTE_PRESENT  0x001ull
-#define PV_PTE_WRITE    0x002ull
-#define PV_PTE_USER     0x004ull
-#define PV_PTE_ACCESSED 0x020ull
-#define PV_PTE_DIRTY    0x040ull
-#define PV_PTE_LARGE    0x080ull
-#define PV_PTE_NX       (1ull << 63)
-#define PV_PTE_FRAME    0x000ffffffffff000ull
+#define PV_PTE_PRESENT       0x001ull
+#define PV_PTE_WRITE         0x002ull
+#define PV_PTE_USER          0x004ull
+#define PV_PTE_WRITE_THROUGH 0x008ull
+#define PV_PTE_UNCACHED      0x010ull
+#define PV_PTE_ACCESSED      0x020ull
+#define PV_PTE_DIRTY         0x040ull
+#define PV_PTE_LARGE         0x080ull
+#define PV_PTE_GLOBAL        0x100ull
+#define PV_PTE_NX            (1ull << 63)
+#define PV_PTE_FRAME         0x000ffffffffff000ull
 
 /* Level-4 slot 64. */
 #define PV_WINDOW      0x200000000000ul
@@ -68,7 +72,8 @@ int pv_mmu_init(const struct start_info *start, uint64_t boot_end);
  * pv_mmu_walk - find va's page-table entry
  *
  * level: the level to stop at, 1 to 4
- * Returns the entry (read-only memory), or NULL when a table above it is absent.
+ * Returns the entry (read-only memory), or NULL when a table above it is absent or a large page
+ * covers va.
  */
 const uint64_t *pv_mmu_walk(uint64_t va, unsigned int level);
 
@@ -105,10 +110,14 @@ int pv_mmu_protect(void *page, unsigned int prot);
  */
 uint64_t pv_mmu_window(unsigned int pages);
 
+/* The start-up code's: the root below. */
+void pv_mmu_set_boot_root(const uint64_t *table);
+
 /* The root that the kernel booted with: nothing but the kernel is mapped under it, ever. */
 pv_root_t pv_mmu_boot_root(void);
 
 /* The operations of pv_mmu_ops and pv_cpu_ops; see there. */
+int pv_mmu_set_page(uint64_t va, uint64_t entry);
 int pv_mmu_load_root(pv_root_t root);
 int pv_mmu_load_user_root(pv_root_t root);
 int pv_mmu_table_make(void *table, unsigned int level);

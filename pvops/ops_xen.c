@@ -17,6 +17,9 @@
 
 #define CR4_OSXSAVE 0x40000
 
+/* Called by patch_xen.S. */
+void pv_xen_irq_enable_slowly(void);
+
 /* ---- cpu ---- */
 
 static void xen_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
@@ -47,6 +50,16 @@ static void xen_set_fs_base(uint64_t base)
 static void xen_set_user_gs_base(uint64_t base)
 {
 	pv_hc_set_segment_base(SEGBASE_GS_USER, base);
+}
+
+static int xen_set_kernel_gs_base(uint64_t base)
+{
+	return (int)pv_hc_set_segment_base(SEGBASE_GS_KERNEL, base);
+}
+
+static uint64_t xen_fault_address(void)
+{
+	return pv_cpu()->info->arch.cr2;
 }
 
 /*
@@ -86,22 +99,14 @@ static void xen_shutdown(unsigned int reason)
 
 /* ---- events ---- */
 
-static void xen_irq_disable(void)
-{
-	pv_store(&pv_cpu()->info->evtchn_upcall_mask, 1);
-	pv_compiler_barrier(); /* nothing of the critical section before the store */
-}
-
-static bool xen_irq_enabled(void)
-{
-	return !pv_load(&pv_cpu()->info->evtchn_upcall_mask);
-}
-
 /*
+ * What patch_xen.S does when it finds that something came while the mask was set, and the whole of
+ * enabling:
+ *
  * 1. clear the mask   2. look at pending   3. set: mask again, handle, from 1.
  * An event between 1 and 2 makes an upcall, which clears pending; one before 1 did not, and is found.
  */
-static void xen_irq_enable(void)
+void pv_xen_irq_enable_slowly(void)
 {
 	struct vcpu_info *info = pv_cpu()->info;
 
@@ -119,24 +124,89 @@ static void xen_irq_enable(void)
 	}
 }
 
-static uint64_t xen_irq_save(void)
-{
-	bool enabled = xen_irq_enabled();
+#ifdef PV_HOSTED_TEST
 
-	xen_irq_disable();
-	return enabled;
+static void pv_xen_irq_disable(void)
+{
+	pv_store(&pv_cpu()->info->evtchn_upcall_mask, 1);
 }
 
-static void xen_irq_restore(uint64_t enabled)
+static uint64_t pv_xen_irq_enabled(void)
 {
-	if (enabled)
-		xen_irq_enable();
+	return !pv_load(&pv_cpu()->info->evtchn_upcall_mask);
 }
+
+static uint64_t pv_xen_irq_save(void)
+{
+	uint64_t mask = pv_load(&pv_cpu()->info->evtchn_upcall_mask);
+
+	pv_xen_irq_disable();
+	return mask;
+}
+
+static void pv_xen_irq_restore(uint64_t mask)
+{
+	if (!mask)
+		pv_xen_irq_enable_slowly();
+}
+
+#define pv_xen_irq_enable pv_xen_irq_enable_slowly
+
+static void pv_xen_frame_resume(struct pv_frame *frame)
+{
+	(void)frame;
+}
+
+#else
+
+/* patch_xen.S */
+uint64_t pv_xen_irq_save(void);
+void pv_xen_irq_restore(uint64_t mask);
+void pv_xen_irq_disable(void);
+void pv_xen_irq_enable(void);
+uint64_t pv_xen_irq_enabled(void);
+/* entry.S */
+void pv_xen_frame_resume(struct pv_frame *frame);
+
+#define CODE(op_name, name, relative_to)                                                           \
+	{                                                                                          \
+		offsetof(struct pv_ops, op_name), (const uint8_t *)(name), name##_end, relative_to \
+	}
+
+extern const uint8_t pv_xen_irq_save_end[], pv_xen_irq_restore_end[], pv_xen_irq_disable_end[],
+	pv_xen_irq_enable_end[], pv_xen_irq_enabled_end[], pv_xen_irq_enable_relative[],
+	pv_xen_irq_restore_relative[];
+
+static const struct pv_patch_code xen_codes[] = {
+	CODE(irq.save, pv_xen_irq_save, NULL),
+	CODE(irq.restore, pv_xen_irq_restore, pv_xen_irq_restore_relative),
+	CODE(irq.disable, pv_xen_irq_disable, NULL),
+	CODE(irq.enable, pv_xen_irq_enable, pv_xen_irq_enable_relative),
+	CODE(irq.enabled, pv_xen_irq_enabled, NULL),
+};
+
+const struct pv_patch_set pv_patch_set_xen = {
+	.codes = xen_codes,
+	.nr_codes = sizeof(xen_codes) / sizeof(xen_codes[0]),
+	.table = &pv_ops_xen,
+};
+
+#endif /* PV_HOSTED_TEST */
 
 /* The hypervisor clears the mask and sleeps in one step, unless something is pending already. */
 static void xen_irq_wait(void)
 {
 	pv_hc_sched_op(SCHEDOP_block, NULL);
+}
+
+static int xen_channel(int cmd, void *arg)
+{
+	return (int)pv_hc_event_channel_op(cmd, arg);
+}
+
+/* Who enables events looks at what is pending. */
+static void xen_raised(void)
+{
 }
 
 /* ---- locks ---- */
@@ -180,11 +250,15 @@ const struct pv_ops pv_ops_xen = {
 		.set_kernel_stack = xen_set_kernel_stack,
 		.set_fs_base = xen_set_fs_base,
 		.set_user_gs_base = xen_set_user_gs_base,
+		.set_kernel_gs_base = xen_set_kernel_gs_base,
 		.set_xcr0 = xen_set_xcr0,
 		.shutdown = xen_shutdown,
 		.switch_context = pv_mmu_switch_context,
+		.fault_address = xen_fault_address,
+		.frame_resume = pv_xen_frame_resume,
 	},
 	.mmu = {
+		.set_page = pv_mmu_set_page,
 		.load_root = pv_mmu_load_root,
 		.load_user_root = pv_mmu_load_user_root,
 		.table_make = pv_mmu_table_make,
@@ -198,12 +272,17 @@ const struct pv_ops pv_ops_xen = {
 		.flush_all_everywhere = pv_mmu_flush_all_everywhere,
 	},
 	.irq = {
-		.save = xen_irq_save,
-		.restore = xen_irq_restore,
-		.disable = xen_irq_disable,
-		.enable = xen_irq_enable,
-		.enabled = xen_irq_enabled,
+		.save = pv_xen_irq_save,
+		.restore = pv_xen_irq_restore,
+		.disable = pv_xen_irq_disable,
+		.enable = pv_xen_irq_enable,
+		.enabled = pv_xen_irq_enabled,
 		.wait = xen_irq_wait,
+	},
+	.event = {
+		.channel = xen_channel,
+		.raised = xen_raised,
+		.sleep = pv_evtchn_poll,
 	},
 	.time = {
 		.now_ns = pv_time_now_ns,

@@ -3,6 +3,8 @@
  * Physical to machine and back. The first table is our own memory, filled by the domain builder;
  * the second is the hypervisor's, one for all domains, and read-only.
  *
+ * Natively there is neither: the two numbers are the same, and p2m is NULL.
+ *
  * Invariant: pv_m2p() answers a pfn only when the first table agrees, so a foreign frame, whose
  * entry means something to another domain, is never taken for one of ours.
  */
@@ -30,6 +32,11 @@ int pv_p2m_init(const struct start_info *start)
 	return 0;
 }
 
+void pv_p2m_init_identity(uint64_t pages)
+{
+	p2m_size = pages;
+}
+
 void pv_p2m_publish(uint64_t root_mfn)
 {
 	struct arch_shared_info *arch = &pv_shared_info->arch;
@@ -48,13 +55,17 @@ uint64_t pv_p2m_size(void)
 
 uint64_t pv_p2m(uint64_t pfn)
 {
-	return pfn < p2m_size ? pv_load(&p2m[pfn]) : PV_NO_FRAME;
+	if (pfn >= p2m_size)
+		return PV_NO_FRAME;
+	return p2m ? pv_load(&p2m[pfn]) : pfn;
 }
 
 uint64_t pv_m2p(uint64_t mfn)
 {
 	uint64_t pfn;
 
+	if (!p2m)
+		return mfn < p2m_size ? mfn : PV_NO_FRAME;
 	if (mfn >= m2p_size)
 		return PV_NO_FRAME;
 	pfn = pv_load(&m2p[mfn]);
@@ -63,6 +74,6 @@ uint64_t pv_m2p(uint64_t mfn)
 
 void pv_p2m_set(uint64_t pfn, uint64_t mfn)
 {
-	if (pfn < p2m_size)
+	if (p2m && pfn < p2m_size)
 		pv_store(&p2m[pfn], mfn);
 }

@@ -21,6 +21,9 @@
  */
 int pv_p2m_init(const struct start_info *start);
 
+/* Of a native kernel: both numbers are one, below `pages`. */
+void pv_p2m_init_identity(uint64_t pages);
+
 /*
  * Tells the tools outside where the table is, so that they can save the domain; root_mfn is the
  * kernel's level-4 table, under which the table's address is valid.

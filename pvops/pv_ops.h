@@ -6,8 +6,9 @@
  * Invariant: a kernel written against this header and never against the hypercalls runs in both
  * worlds. The set is chosen once, before any operation is used, and never changes.
  *
- * All calls go through PV_OP(), so that there is one place where a call site can be recorded and
- * later rewritten into direct code.
+ * Calls by PV_OP() and the functions at the end of this header are recorded when they are compiled and
+ * rewritten once, at boot, into direct code of the set in force (patch.h). Before that, and where a
+ * call is made through the table itself, they are indirect and do the same.
  */
 #ifndef PVOPS_PV_OPS_H
 #define PVOPS_PV_OPS_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "pvops/frame.h"
+#include "pvops/patch.h"
 
 #define PV_PT_WRITE_MAX 64
 
@@ -65,6 +67,8 @@ struct pv_cpu_ops {
 	void (*set_fs_base)(uint64_t base);
 	/* The GS base that user mode will have; the kernel's own is the library's. */
 	void (*set_user_gs_base)(uint64_t base);
+	/* The library's. 0 or negative XEN_E*. */
+	int (*set_kernel_gs_base)(uint64_t base);
 	/* Extended states that xsave is to handle; 0 or negative XEN_E*. */
 	int (*set_xcr0)(uint64_t mask);
 	/* Ends this machine; reason: SHUTDOWN_*. */
@@ -74,9 +78,23 @@ struct pv_cpu_ops {
 	 * code that calls is mapped in both. 0 or negative XEN_E*; then the old context is in force.
 	 */
 	int (*switch_context)(const struct pv_context *from, const struct pv_context *to);
+	/* The address of the last #PF. */
+	uint64_t (*fault_address)(void);
+	/* pv_frame_resume(), see pvguest.h. */
+	void (*frame_resume)(struct pv_frame *frame);
 };
 
 struct pv_mmu_ops {
+	/*
+	 * Tables are ordinary memory, and user mode is kept out of the kernel's pages by their
+	 * entries: so one root serves both, and table_make() and table_drop() do nothing.
+	 */
+	bool is_direct;
+	/*
+	 * The level-1 entry of an address of the kernel's, whose tables exist, with a machine frame in
+	 * it; no old translation is left on any vCPU. 0 or negative XEN_E*.
+	 */
+	int (*set_page)(uint64_t va, uint64_t entry);
 	/* The kernel's table, loaded at once; the user's, in force from the next return to user. */
 	int (*load_root)(pv_root_t root);
 	int (*load_user_root)(pv_root_t root);
@@ -104,15 +122,28 @@ struct pv_mmu_ops {
 	void (*flush_all_everywhere)(void);
 };
 
+/*
+ * save to enabled are called by code that expects rax, rcx and the flags to be lost, and nothing else:
+ * they are written in assembly.
+ */
 struct pv_irq_ops {
 	/* save: disables, and returns what restore() takes to bring the old state back. */
 	uint64_t (*save)(void);
 	void (*restore)(uint64_t state);
 	void (*disable)(void);
 	void (*enable)(void);
-	bool (*enabled)(void);
+	uint64_t (*enabled)(void); /* 0 or 1 */
 	/* Enables, and waits for an event, without a gap between the two. Returns enabled. */
 	void (*wait)(void);
+};
+
+struct pv_event_ops {
+	/* EVTCHNOP_*, with its argument; 0 or negative XEN_E*. */
+	int (*channel)(int cmd, void *arg);
+	/* The kernel has made an event pending itself: it is delivered when events are enabled. */
+	void (*raised)(void);
+	/* Events masked: returns when one may be pending, at deadline_ns (0: none), or early. */
+	void (*sleep)(uint64_t deadline_ns);
 };
 
 struct pv_time_ops {
@@ -137,6 +168,7 @@ struct pv_ops {
 	struct pv_cpu_ops cpu;
 	struct pv_mmu_ops mmu;
 	struct pv_irq_ops irq;
+	struct pv_event_ops event;
 	struct pv_time_ops time;
 	struct pv_lock_ops lock;
 };
@@ -152,32 +184,96 @@ static inline bool pv_is_native(void)
 /* The sets. */
 extern const struct pv_ops pv_ops_xen;
 
+extern const struct pv_ops pv_ops_native;
+
+#ifdef PV_HOSTED_TEST
+
 #define PV_OP(group, op, ...) (pv_ops.group.op(__VA_ARGS__))
 
 static inline uint64_t pv_irq_save(void)
 {
-	return PV_OP(irq, save);
+	return pv_ops.irq.save();
 }
 
 static inline void pv_irq_restore(uint64_t state)
 {
-	PV_OP(irq, restore, state);
+	pv_ops.irq.restore(state);
 }
 
 static inline void pv_irq_disable(void)
 {
-	PV_OP(irq, disable);
+	pv_ops.irq.disable();
 }
 
 static inline void pv_irq_enable(void)
 {
-	PV_OP(irq, enable);
+	pv_ops.irq.enable();
 }
 
 static inline bool pv_irq_enabled(void)
 {
-	return PV_OP(irq, enabled);
+	return pv_ops.irq.enabled();
 }
+
+#else
+
+/* Up to four arguments, words or pointers; the result is void, an integer of 32 bits or more, or a
+ * pointer. */
+#define PV_OP(group, op, ...)                                                                  \
+	({                                                                                     \
+		uint64_t pv_result = PV_PATCH_CALL(__builtin_offsetof(struct pv_ops, group.op) \
+		                                           __VA_OPT__(, ) __VA_ARGS__);        \
+		(__typeof__(pv_ops.group.op(__VA_ARGS__)))pv_result;                           \
+	})
+
+static inline uint64_t pv_irq_save(void)
+{
+	uint64_t state;
+
+	__asm__ volatile(PV_PATCH_SITE(PV_PATCH_LEN_SAVE)
+	                 : "=a"(state)
+	                 : [op_offset] "i"(__builtin_offsetof(struct pv_ops, irq.save))
+	                 : "rcx", "cc", "memory");
+	return state;
+}
+
+static inline void pv_irq_restore(uint64_t state)
+{
+	__asm__ volatile(PV_PATCH_SITE(PV_PATCH_LEN_RESTORE)
+	                 :
+	                 : [op_offset] "i"(__builtin_offsetof(struct pv_ops, irq.restore)),
+	                   "D"(state)
+	                 : "rax", "rcx", "cc", "memory");
+}
+
+static inline void pv_irq_disable(void)
+{
+	__asm__ volatile(PV_PATCH_SITE(PV_PATCH_LEN_DISABLE)
+	                 :
+	                 : [op_offset] "i"(__builtin_offsetof(struct pv_ops, irq.disable))
+	                 : "rax", "rcx", "cc", "memory");
+}
+
+static inline void pv_irq_enable(void)
+{
+	__asm__ volatile(PV_PATCH_SITE(PV_PATCH_LEN_ENABLE)
+	                 :
+	                 : [op_offset] "i"(__builtin_offsetof(struct pv_ops, irq.enable))
+	                 : "rax", "rcx", "cc", "memory");
+}
+
+static inline bool pv_irq_enabled(void)
+{
+	uint64_t enabled;
+
+	__asm__ volatile(PV_PATCH_SITE(PV_PATCH_LEN_ENABLED)
+	                 : "=a"(enabled)
+	                 : [op_offset] "i"(__builtin_offsetof(struct pv_ops, irq.enabled))
+	                 : "rcx", "cc", "memory");
+	return enabled;
+}
+
+#endif /* PV_HOSTED_TEST */
 
 static inline void pv_irq_wait(void)
 {

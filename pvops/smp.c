@@ -46,7 +46,7 @@ static void on_ipi(evtchn_port_t port, void *arg)
 static int bind_ports(struct pv_cpu *cpu, uint32_t id)
 {
 	struct evtchn_bind_ipi kick = { .vcpu = id };
-	long rc = pv_hc_event_channel_op(EVTCHNOP_bind_ipi, &kick);
+	long rc = PV_OP(event, channel, EVTCHNOP_bind_ipi, &kick);
 
 	if (rc)
 		return (int)rc;
@@ -54,7 +54,7 @@ static int bind_ports(struct pv_cpu *cpu, uint32_t id)
 	if (rc) {
 		struct evtchn_close op = { .port = kick.port };
 
-		pv_hc_event_channel_op(EVTCHNOP_close, &op);
+		PV_OP(event, channel, EVTCHNOP_close, &op);
 		return (int)rc;
 	}
 	pv_store_release(&cpu->kick_port, kick.port);

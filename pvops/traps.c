@@ -13,6 +13,7 @@
 #include "pvops/barrier.h"
 #include "pvops/cpu.h"
 #include "pvops/hypercall.h"
+#include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
 
 static pv_trap_fn handlers[PV_NR_VECTORS];
@@ -113,7 +114,7 @@ void pv_trap_main(struct pv_frame *f)
 
 	/* Before anything that could fault itself. */
 	if (f->vector == PV_VECTOR_PF)
-		f->cr2 = pv_cpu()->info->arch.cr2;
+		f->cr2 = PV_OP(cpu, fault_address);
 	if (fn && fn(f))
 		return;
 	if (pv_trap_fix_up(f))

@@ -40,6 +40,7 @@
 #include "abi/xen.h"
 #include "pvops/cpu.h"
 #include "pvops/frame.h"
+#include "pvops/boot/frame_asm.inc"
 
 #define HYPERCALL_IRET (pv_hypercall_page + __HYPERVISOR_iret * 32)
 
@@ -55,80 +56,6 @@
 	pushq	$0
 	.endif
 	movl	$\vector, 4(%rsp)
-	.endm
-
-	.macro save_registers
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	pushq	$0			/* kernel */
-	pushq	$0			/* fp */
-	pushq	$0			/* ret_sp */
-	cld
-	mov	%rsp, %rbx
-	.endm
-
-	/* All but rsp, from the frame at rsp. */
-	.macro load_registers
-	mov	PV_FRAME_R15(%rsp), %r15
-	mov	PV_FRAME_R14(%rsp), %r14
-	mov	PV_FRAME_R13(%rsp), %r13
-	mov	PV_FRAME_R12(%rsp), %r12
-	mov	PV_FRAME_RBP(%rsp), %rbp
-	mov	PV_FRAME_RBX(%rsp), %rbx
-	mov	PV_FRAME_R11(%rsp), %r11
-	mov	PV_FRAME_R10(%rsp), %r10
-	mov	PV_FRAME_R9(%rsp), %r9
-	mov	PV_FRAME_R8(%rsp), %r8
-	mov	PV_FRAME_RAX(%rsp), %rax
-	mov	PV_FRAME_RCX(%rsp), %rcx
-	mov	PV_FRAME_RDX(%rsp), %rdx
-	mov	PV_FRAME_RSI(%rsp), %rsi
-	mov	PV_FRAME_RDI(%rsp), %rdi
-	.endm
-
-	/*
-	 * Floating-point state to the stack below the frame, when the kernel asked for it. The area
-	 * is aligned to 64 bytes as xsave wants; its header (bytes 512 to 575) must be 0, since
-	 * xsave leaves most of it as it was and xrstor refuses anything else.
-	 */
-	.macro save_fp
-	mov	pv_fp_size_on_entry(%rip), %ecx
-	test	%ecx, %ecx
-	jz	8f
-	sub	%rcx, %rsp
-	and	$-64, %rsp
-	mov	%rsp, PV_FRAME_FP(%rbx)
-	cmpb	$0, pv_fp_has_xsave(%rip)
-	jne	7f
-	fxsave64 (%rsp)
-	jmp	8f
-7:	fnstsw	%ax			/* see claim_registers() in fp.c */
-	xor	%eax, %eax
-	mov	%rax, 512(%rsp)
-	mov	%rax, 520(%rsp)
-	mov	%rax, 528(%rsp)
-	mov	%rax, 536(%rsp)
-	mov	%rax, 544(%rsp)
-	mov	%rax, 552(%rsp)
-	mov	%rax, 560(%rsp)
-	mov	%rax, 568(%rsp)
-	mov	pv_fp_mask(%rip), %eax
-	mov	pv_fp_mask + 4(%rip), %edx
-	xsave64	(%rsp)
-8:
 	.endm
 
 	/* Where an upcall may strike; global for tests and for profilers. */
@@ -291,15 +218,7 @@ struck_in_return:			/* rax: how far after pv_return_start */
 	jmp	event_handle
 
 load_fp:
-	mov	PV_FRAME_FP(%rbx), %rsi
-	cmpb	$0, pv_fp_has_xsave(%rip)
-	jne	1f
-	fxrstor64 (%rsi)
-	jmp	leave_general
-1:	fnstsw	%ax
-	mov	pv_fp_mask(%rip), %eax
-	mov	pv_fp_mask + 4(%rip), %edx
-	xrstor64 (%rsi)
+	load_fp_area
 	jmp	leave_general
 
 	/* The hypervisor finds flags (0), rip, cs, rflags, rsp, ss; the page itself pushes the rest. */
@@ -312,12 +231,12 @@ leave_by_iret:
 	jmp	HYPERCALL_IRET
 
 	/*
-	 * pv_frame_resume(frame): leave through a frame that the kernel keeps or has made, wherever
-	 * it lies, as if a handler had just returned to it. Never returns.
+	 * Leave through a frame that the kernel keeps or has made, wherever it lies, as if a handler
+	 * had just returned to it. Never returns. (pv_frame_resume() comes here.)
 	 */
-	.globl pv_frame_resume
-	.type pv_frame_resume, @function
-pv_frame_resume:
+	.globl pv_xen_frame_resume
+	.type pv_xen_frame_resume, @function
+pv_xen_frame_resume:
 	mov	%rdi, %rbx
 	jmp	leave_kernel
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a paravirtualized kernel begins: the notes that tell a domain builder how to load it, the
+ * Where a paravirtualized kernel begins: the notes that tell a loader how to start it, the
  * page that the hypervisor fills with its way in, and the first instructions.
  *
  * At the entry point (Xen public/xen.h, "Start-of-day memory layout"):
@@ -12,6 +12,7 @@
 #define __ASSEMBLY__
 
 #include "abi/elfnote.h"
+#include "pvops/boot/offsets.h"
 
 	.macro elfnote type:req, desc:vararg
 	.pushsection .note.Xen, "a", @note
@@ -34,6 +35,8 @@
 	elfnote XEN_ELFNOTE_VIRT_BASE,         .quad 0
 	elfnote XEN_ELFNOTE_PADDR_OFFSET,      .quad 0
 	elfnote XEN_ELFNOTE_ENTRY,             .quad pv_xen_entry
+	/* For loaders of the other kind (native/head.S). */
+	elfnote XEN_ELFNOTE_PHYS32_ENTRY,      .quad pv_native_entry
 	elfnote XEN_ELFNOTE_HYPERCALL_PAGE,    .quad pv_hypercall_page
 	/* Nothing is demanded: direct paging with tables the guest keeps read-only. */
 	elfnote XEN_ELFNOTE_FEATURES,          .asciz "pae_pgdir_above_4gb"
@@ -60,6 +63,25 @@ pv_xen_entry:
 	ud2				/* it does not return */
 	.size pv_xen_entry, . - pv_xen_entry
 
+	/*
+	 * pv_frame_resume(frame): by the way of the set in force. A call site like those that C code
+	 * records.
+	 */
+	.text
+	.globl pv_frame_resume
+	.type pv_frame_resume, @function
+pv_frame_resume:
+	jmp	*pv_ops + PV_OPS_FRAME_RESUME
+	.fill	2, 1, 0x90
+	.pushsection .pv_patch, "a"
+	.balign	8
+	.quad	pv_frame_resume
+	.short	PV_OPS_FRAME_RESUME
+	.byte	9, 1
+	.long	0
+	.popsection
+
+	.section .text.head, "ax", @progbits
 	/*
 	 * Hypercall n is entered at pv_hypercall_page + 32 * n. The hypervisor writes all of it when
 	 * it loads the image; whatever still says int3 was not filled.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "pvops/evtchn.h"
 #include "pvops/hypercall.h"
 #include "pvops/pv_ops.h"
 #include "pvops/pvguest.h"
@@ -61,7 +62,7 @@ static void irq_enable(void)
 	pv_test_cpu->info->evtchn_upcall_mask = 0;
 }
 
-static bool irq_enabled(void)
+static uint64_t irq_enabled(void)
 {
 	return !pv_test_cpu->info->evtchn_upcall_mask;
 }
@@ -88,6 +89,20 @@ static const struct pv_irq_ops irq_ops = {
 	.enabled = irq_enabled,
 };
 
+static int event_channel(int cmd, void *arg)
+{
+	return (int)pv_hc_event_channel_op(cmd, arg);
+}
+
+static void event_raised(void)
+{
+}
+
+static int set_kernel_gs_base(uint64_t base)
+{
+	return (int)pv_hc_set_segment_base(SEGBASE_GS_KERNEL, base);
+}
+
 void fake_hypercalls_reset(void)
 {
 	memset(handlers, 0, sizeof(handlers));
@@ -97,5 +112,12 @@ void fake_hypercalls_reset(void)
 	memset(pv_cpus, 0, sizeof(pv_cpus));
 	pv_shared_info = &fake_shared_info;
 	fake_vcpu_enter(0);
-	pv_ops = (struct pv_ops){ .name = "fake", .irq = irq_ops };
+	pv_ops = (struct pv_ops){
+		.name = "fake",
+		.irq = irq_ops,
+		.cpu.set_kernel_gs_base = set_kernel_gs_base,
+		.event = { .channel = event_channel,
+		           .raised = event_raised,
+		           .sleep = pv_evtchn_poll },
+	};
 }

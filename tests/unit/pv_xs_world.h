@@ -190,6 +190,15 @@ static void hook_log(const char *text, size_t len)
 const struct pv_hooks pv_hooks = { WORLD_PAGES, .wait = hook_wait, .wake = hook_wake,
 	                           .log = hook_log };
 
+static int event_channel(int cmd, void *arg)
+{
+	return (int)pv_hc_event_channel_op(cmd, arg);
+}
+
+static void event_raised(void)
+{
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static void world_begin(void)
@@ -200,6 +209,8 @@ static void world_begin(void)
 	world.cpu.info = &world.info;
 	pv_test_cpu = &world.cpu;
 	pv_shared_info = &world.shared;
+	pv_ops.event.channel = event_channel;
+	pv_ops.event.raised = event_raised;
 	pv_ops.irq.save = irq_save;
 	pv_ops.irq.restore = irq_restore;
 	pv_ops.time.now_ns = now_ns;
