@@ -165,13 +165,16 @@ export O
 SETUP_PACKAGES := check pkg-config libxen-dev libclang-rt-14-dev xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils \
                   linux-image-amd64 busybox-static qemu-system-x86 qemu-utils seabios cpio kmod xz-utils \
                   user-mode-linux grub-xen-host e2fsprogs nbdkit passt podman mandoc
+# Kernels of other kinds and generations, for check-linux FULL=1: unpacked under $(O)/kernels, not installed.
+LINUX_PACKAGES := linux-image-6.12-amd64 linux-image-cloud-amd64
 .PHONY: help setup demo check check-guest check-fuzz check-san check-container fuzz
 
 help:
 	@sed -n 's/^#: //p' Makefile
 
 #: make                  build everything under build/ (O=dir elsewhere; V=1 shows commands; WERROR=1 makes warnings errors)
-#: make setup            install the Debian packages that the tests use (root, or sudo without a password)
+#: make setup            install the Debian packages that the tests use (root, or sudo without a password);
+#:                       FULL=1 also fetches further stock kernels into O, without installing them
 #: make demo             build, boot guests, fetch a page from one, look at the disk of another
 #: make check            all tests: ABI, unit, guests, hostile input, power cuts, bounded fuzzing
 #: make check-abi        our ABI headers against Xen's
@@ -181,7 +184,7 @@ help:
 #: make check-san        unit tests and fuzz replay under AddressSanitizer and UndefinedBehaviorSanitizer
 #: make check-container  demo and guest tests without capabilities under a container's seccomp profile
 #: make check-xen        hello, selftest and the unix guest on real Xen in an emulator, beside ours
-#: make check-linux      Debian's kernel package as a guest (needs /dev/kvm); FULL=1 every installed one
+#: make check-linux      Debian's kernel package as a guest (needs /dev/kvm); FULL=1 every one that is here
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make check-powercut    CUTS=300 power cuts under the block back-end: what was flushed is there
 #: make hostile          guests that attack, for MINUTES=10 with random seeds
@@ -193,11 +196,13 @@ help:
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-blk        a guest's disk beside pread, AIO and io_uring, on tmpfs and on the machine's disk
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
+#: make bench-exits      exits per operation on the kvm engine, here and under an emulated kvm-amd; FULL=1 Linux there, too
 #: make install          DESTDIR= PREFIX=/usr/local
 #: make clean            remove O
 
 setup:
 	@tests/tools/setup.sh $(SETUP_PACKAGES)
+	$(if $(FULL),@tests/tools/kernels.sh $(O)/kernels $(LINUX_PACKAGES))
 
 # The other end of a guest's stream port: the guests' own network stack in a process of the host.
 $(O)/host/tests/netpeer/%: HOST_FLAGS += -DPV_HOSTED_TEST
@@ -360,6 +365,12 @@ $(O)/bench/os: $(addprefix tests/bench/,os.c figures.c spawn.c uml.c figures.h s
 $(O)/bench/os-measure: tests/bench/os_measure.c tests/bench/loops.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -static -o $@ $<
+$(O)/bench/exits: tests/bench/exits.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -static -o $@ $<
+.PHONY: bench-exits
+bench-exits: all $(O)/bench/exits $(O)/bench/os-measure
+	$(Q)tests/bench/exits.sh $(if $(FULL),full)
 .PHONY: bench-os stress
 BENCH_ROUNDS ?= 5
 bench-os: all $(O)/bench/os $(O)/bench/os-measure

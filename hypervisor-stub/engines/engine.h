@@ -139,6 +139,11 @@ struct hv_engine {
 	/* Hypercalls that this engine answered in place, by number, since the start; for --stats.
 	 */
 	uint64_t (*local_hypercalls)(const struct hv_vcpu *v, unsigned nr);
+	/*
+	 * May be NULL. What else this engine counts of v since the start: the name of the i-th figure;
+	 * NULL: there are no more. For --stats; v may be running meanwhile.
+	 */
+	const char *(*figure)(const struct hv_vcpu *v, unsigned i, uint64_t *n);
 };
 
 /* ---- what an engine may call in the core ------------------------------------------------------

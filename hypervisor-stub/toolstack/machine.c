@@ -439,6 +439,18 @@ void machine_destroy(struct machine *m)
 	remove_groups(m);
 }
 
+void machine_stats_so_far(struct machine *m, FILE *out)
+{
+	struct stats now = m->observe->stats;
+
+	for (unsigned i = 0; i < m->nr; i++)
+		if (m->seat[i].guest.d)
+			stats_collect(&now, m->seat[i].guest.d);
+	stats_print(&now, out);
+	fputs("\n", out);
+	fflush(out);
+}
+
 void machine_device_stats(struct machine *m, FILE *out)
 {
 	for (unsigned i = 0; i < m->nr; i++) {

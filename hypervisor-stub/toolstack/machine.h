@@ -78,6 +78,8 @@ void machine_close(struct machine *m);
 void machine_listen(struct machine *m, const struct machine_listener *l);
 /* By name or number; NULL when there is none, or no more. */
 struct seat *machine_find(struct machine *m, const char *domain);
+/* --stats: the table as of now, and an empty line. */
+void machine_stats_so_far(struct machine *m, FILE *out);
 /* --stats: the lines of all devices. */
 void machine_device_stats(struct machine *m, FILE *out);
 /* The worst status of all seats. */

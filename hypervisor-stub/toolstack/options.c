@@ -343,7 +343,7 @@ static const struct option_row {
 	  "print every hypercall, to standard error or FILE" },
 	{ "--verbose", NO_VALUE, NULL, set_verbose, "say which engine was chosen, and why" },
 	{ "--stats", NO_VALUE, NULL, set_stats,
-	  "count and time every hypercall, print a table at the end" },
+	  "count and time every hypercall, print a table at the end and on SIGUSR1" },
 };
 
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))

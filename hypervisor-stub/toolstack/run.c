@@ -231,7 +231,9 @@ static void on_signal(void *arg, short revents)
 	(void)revents;
 	if (read(r->signal_fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
-	if (si.ssi_signo == SIGTSTP) {
+	if (si.ssi_signo == SIGUSR1) {
+		machine_stats_so_far(&r->machine, stderr);
+	} else if (si.ssi_signo == SIGTSTP) {
 		stop_for_a_while();
 	} else if (si.ssi_signo == SIGCONT) {
 		r->in_is_tty = isatty(STDIN_FILENO);
@@ -255,6 +257,8 @@ static int open_signals(struct run *r)
 		if (!sigaction(wanted[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaddset(&r->signals, wanted[i]);
 	}
+	if (r->observe.does_stats)
+		sigaddset(&r->signals, SIGUSR1);
 	return signalfd(-1, &r->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

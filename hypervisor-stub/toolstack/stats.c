@@ -29,11 +29,18 @@ void stats_collect(struct stats *s, const struct hv_domain *d)
 {
 	const struct hv_engine *e = d->machine->engine;
 
-	if (!e->local_hypercalls)
-		return;
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
-		for (unsigned nr = 0; nr < HV_NR_HYPERCALLS; nr++)
+		for (unsigned nr = 0; e->local_hypercalls && nr < HV_NR_HYPERCALLS; nr++)
 			s->in_place[nr] += e->local_hypercalls(d->vcpu[i], nr);
+		for (unsigned k = 0; e->figure && k < STATS_MAX_FIGURES; k++) {
+			uint64_t n = 0;
+			const char *name = e->figure(d->vcpu[i], k, &n);
+
+			if (!name)
+				break;
+			s->figure[k].name = name;
+			s->figure[k].n += n;
+		}
 	}
 }
 
@@ -114,6 +121,13 @@ static void print_happened(const struct stats *s, FILE *out)
 		fprintf(out, "%-30s %12" PRIu64 "\n", name[i], atomic_load(&s->happened[i]));
 }
 
+static void print_figures(const struct stats *s, FILE *out)
+{
+	for (unsigned i = 0; i < STATS_MAX_FIGURES && s->figure[i].name; i++)
+		if (s->figure[i].n)
+			fprintf(out, "%-30s %12" PRIu64 "\n", s->figure[i].name, s->figure[i].n);
+}
+
 void stats_print(const struct stats *s, FILE *out)
 {
 	struct row rows[HV_NR_HYPERCALLS + 1], sum = { .name = "all" };
@@ -131,5 +145,6 @@ void stats_print(const struct stats *s, FILE *out)
 	fprintf(out, "%-30s %12s\n", "exception, other", "count");
 	print_exceptions(s, out);
 	print_happened(s, out);
+	print_figures(s, out);
 	fflush(out);
 }

@@ -3,7 +3,7 @@
  * What Linux's programs pay for the things that tests/guests/unix/user/bench.c measures in the guest: the
  * same names, the same counts, the same output, "bench NAME: MIN MEDIAN" in nanoseconds.
  *
- * Words: quick, idle, console, as there; hello: prints a line and ends.
+ * Words: quick, idle, console, count, as there; hello: prints a line and ends.
  *
  * Where Linux offers several ways, the cheaper one counts. Runs natively, pinned to one core as the guest's
  * one vCPU is; and as the first process of a machine (User-mode Linux), which it switches off when it is done.
@@ -32,6 +32,8 @@
 #define MAX_BATCHES 31
 #define QUICK       7
 #define BATCH_NS    20e6
+#define COUNTED     3 /* batches */
+#define REST_US     300000
 #define CONSOLE_KIB 256
 #define PAGE        4096ul
 #define PAGES       256
@@ -42,6 +44,8 @@ struct result {
 
 static double samples[MAX_BATCHES];
 static unsigned batches = MAX_BATCHES;
+static bool is_counted;
+static unsigned long done; /* of what the row is about */
 static char *self;
 
 static double now_ns(void)
@@ -65,15 +69,9 @@ static struct result summed_up(void)
 	return (struct result){ samples[0], samples[batches / 2] };
 }
 
-static void print(const char *name, struct result r)
+static struct result better(struct result a, struct result b)
 {
-	printf("bench %s: %.0f %.0f\n", name, r.min, r.median);
-	fflush(stdout);
-}
-
-static void print_better(const char *name, struct result a, struct result b)
-{
-	print(name, a.median < b.median ? a : b);
+	return a.median < b.median ? a : b;
 }
 
 /* `most` times in each batch, or fewer where one takes so long that this would be a wait. */
@@ -84,12 +82,13 @@ static struct result measure(unsigned most, void (*once)(void))
 
 	once();
 	one = now_ns() - start;
-	count = one * most > BATCH_NS ? (unsigned)(BATCH_NS / one) + 1 : most;
+	count = one * most > BATCH_NS && !is_counted ? (unsigned)(BATCH_NS / one) + 1 : most;
 	for (unsigned b = 0; b < batches; b++) {
 		start = now_ns();
 		for (unsigned i = 0; i < count; i++)
 			once();
 		samples[b] = (now_ns() - start) / count;
+		done += count;
 	}
 	return summed_up();
 }
@@ -228,20 +227,35 @@ static struct result page_faults(int fd, bool upwards)
 		for (unsigned i = 0; i < PAGES; i++)
 			*(volatile char *)(p + (upwards ? i : PAGES - 1 - i) * PAGE) = 1;
 		samples[b] = (now_ns() - start) / PAGES;
+		done += PAGES;
 		munmap(p, PAGES * PAGE);
 	}
 	return summed_up();
 }
 
-static void all_page_faults(void)
+/* The cheaper way; to be counted, the usual one. */
+static struct result page_faults_in(bool upwards)
 {
-	int fd = memfd_create("faults", MFD_CLOEXEC);
+	struct result r = page_faults(-1, upwards);
+	int fd = is_counted ? -1 : memfd_create("faults", MFD_CLOEXEC);
 
-	if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+	if (fd < 0)
+		return r;
+	if (ftruncate(fd, PAGES * PAGE))
 		exit(1);
-	print_better("page fault", page_faults(-1, false), page_faults(fd, false));
-	print_better("page fault in runs", page_faults(-1, true), page_faults(fd, true));
+	r = better(r, page_faults(fd, upwards));
 	close(fd);
+	return r;
+}
+
+static struct result faults_alone(void)
+{
+	return page_faults_in(false);
+}
+
+static struct result faults_in_runs(void)
+{
+	return page_faults_in(true);
 }
 
 static void echo(int in, int out)
@@ -254,7 +268,7 @@ static void echo(int in, int out)
 	_exit(0);
 }
 
-static void pipe_switch(void)
+static struct result pipe_switch(void)
 {
 	enum { ROUNDS = 200 };
 	int to[2], from[2];
@@ -275,10 +289,11 @@ static void pipe_switch(void)
 			if (write(to[1], &c, 1) != 1 || read(from[0], &c, 1) != 1)
 				exit(1);
 		samples[b] = (now_ns() - start) / (2 * ROUNDS);
+		done += 2 * ROUNDS;
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	print("switch through a pipe", summed_up());
+	return summed_up();
 }
 
 /*
@@ -286,7 +301,7 @@ static void pipe_switch(void)
  * until it is its turn. The guest's program has no such word and needs none: its kernel always switches.
  * User-mode Linux's scheduler lets the one who yields run on for milliseconds: no figure there.
  */
-static void yield_switch(void)
+static struct result yield_switch(void)
 {
 	enum { ROUNDS = 200 };
 	volatile int *turn = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -310,32 +325,104 @@ static void yield_switch(void)
 				sched_yield();
 		}
 		samples[b] = (now_ns() - start) / (2 * ROUNDS);
+		done += 2 * ROUNDS;
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	print("switch by yield", summed_up());
+	return summed_up();
+}
+
+/* Past the page cache. */
+static struct result disk_reads(void)
+{
+	enum { READS = 200 };
+	int fd = open("/dev/xvda", O_RDONLY | O_DIRECT);
+	void *to = NULL;
+
+	if (fd < 0 || posix_memalign(&to, PAGE, PAGE))
+		exit(1);
+	for (unsigned b = 0; b < batches; b++) {
+		double start = now_ns();
+
+		for (unsigned i = 0; i < READS; i++)
+			if (pread(fd, to, PAGE, (off_t)(i * PAGE)) != (ssize_t)PAGE)
+				exit(1);
+		samples[b] = (now_ns() - start) / READS;
+		done += READS;
+	}
+	free(to);
+	close(fd);
+	return summed_up();
+}
+
+/* Of what asks the kernel for nothing there is nothing to count. */
+static bool is_timed(void)
+{
+	return !is_counted;
+}
+
+static bool can_yield(void)
+{
+	return getpid() != 1;
+}
+
+/* A guest's own disk, to be counted; as a figure it would stand beside nothing. */
+static bool has_disk(void)
+{
+	return is_counted && !access("/dev/xvda", R_OK);
+}
+
+static const struct row {
+	const char *name;
+	unsigned most; /* times in a batch of `once`; */
+	void (*once)(void);
+	struct result (*run)(void); /* or by itself */
+	bool (*is_possible)(void);  /* NULL: always */
+} rows[] = {
+	{ "integer loop", 20, integers, NULL, is_timed },
+	{ "floating-point loop", 20, floating, NULL, is_timed },
+	{ "memory copy", 0, NULL, copies, is_timed },
+	{ "null system call", 2000, null_call, NULL, NULL },
+	{ "signal delivery", 300, signal_self, NULL, NULL },
+	{ "mmap and munmap", 300, map_and_unmap, NULL, NULL },
+	{ "mmap, touch 16 pages, munmap", 20, map_touch_and_unmap, NULL, NULL },
+	{ "page fault", 0, NULL, faults_alone, NULL },
+	{ "page fault in runs", 0, NULL, faults_in_runs, NULL },
+	{ "switch through a pipe", 0, NULL, pipe_switch, NULL },
+	{ "switch by yield", 0, NULL, yield_switch, can_yield },
+	{ "fork and exit", 20, fork_and_exit, NULL, NULL },
+	{ "fork, exec and exit", 20, fork_exec_and_exit, NULL, NULL },
+	{ "event round trip", 300, raise_signal, NULL, NULL },
+	{ "timer lateness", 0, NULL, lateness, is_timed },
+	{ "disk read of 4 KiB", 0, NULL, disk_reads, has_disk },
+};
+
+static void do_row(const struct row *r)
+{
+	struct result x;
+
+	if (is_counted) {
+		printf("count begin %s\n", r->name);
+		usleep(REST_US);
+		done = 0;
+	}
+	x = r->run ? r->run() : measure(r->most, r->once);
+	if (!is_counted) {
+		printf("bench %s: %.0f %.0f\n", r->name, x.min, x.median);
+		return;
+	}
+	printf("count end %s: %lu %.0f\n", r->name, done, x.median);
+	usleep(REST_US);
 }
 
 static void measure_all(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
-	print("integer loop", measure(20, integers));
-	print("floating-point loop", measure(20, floating));
-	print("memory copy", copies());
-	print("null system call", measure(2000, null_call));
 	sigaction(SIGUSR1, &action, NULL);
-	print("signal delivery", measure(300, signal_self));
-	print("mmap and munmap", measure(300, map_and_unmap));
-	print("mmap, touch 16 pages, munmap", measure(20, map_touch_and_unmap));
-	all_page_faults();
-	pipe_switch();
-	if (getpid() != 1)
-		yield_switch();
-	print("fork and exit", measure(20, fork_and_exit));
-	print("fork, exec and exit", measure(20, fork_exec_and_exit));
-	print("event round trip", measure(300, raise_signal));
-	print("timer lateness", lateness());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!rows[i].is_possible || rows[i].is_possible())
+			do_row(&rows[i]);
 }
 
 int main(int argc, char **argv)
@@ -346,6 +433,10 @@ int main(int argc, char **argv)
 		return 0;
 	if (argc > 1 && !strcmp(argv[1], "quick"))
 		batches = QUICK;
+	if (argc > 1 && !strcmp(argv[1], "count")) {
+		is_counted = true;
+		batches = COUNTED;
+	}
 	self = argv[0];
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)sched_getcpu(), &one);

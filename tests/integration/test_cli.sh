@@ -219,6 +219,16 @@ contains 'trace: exceptions' "$work/trace" 'exception 14, '
 run stats 0 --cmdline say=x --stats
 contains 'stats: a row per name' "$work/err" '^sched_op +[1-9]'
 contains 'stats: exceptions' "$work/err" '^#PF +[1-9]'
+"$PARAVANE" run --stats --timeout 20 --cmdline 'say=here idle' "$actor" </dev/null >"$work/out" 2>"$work/err" &
+p=$!; children+=($p)
+for ((i = 0; i < 100; i++)); do
+	sleep 0.1
+	grep -q here "$work/out" && kill -USR1 $p
+	grep -q '^sleeps' "$work/err" && break
+done
+kill -0 $p; expect 'stats: SIGUSR1 ends nothing' 0 $?
+kill -TERM $p; wait $p
+contains 'stats: so far, on SIGUSR1' "$work/err" '^hypercall +count'
 
 # ---- terminal -----------------------------------------------------------------------------------
 

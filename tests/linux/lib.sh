@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 # Sourced by the tests of stock Linux: the kernels that are installed, a ramdisk with busybox and our init, and
 # reasons to skip.
-. "$(dirname "$0")/../lib.sh"
+linux_here=$(dirname "${BASH_SOURCE[0]}")
+. "$linux_here/../lib.sh"
 
-# One kernel, or every one that is installed (FULL=1). LINUX_KERNELS names others.
+# The newest one that is installed; with FULL=1 also every other, and those that `make setup FULL=1` unpacked under
+# $O/kernels. LINUX_KERNELS names others.
 linux_kernels() {
-	local k
+	local k folders=/boot
 	if [ -n "${LINUX_KERNELS-}" ]; then echo "$LINUX_KERNELS"; return; fi
-	for k in $(ls -v /boot/vmlinuz-*-amd64 2>/dev/null); do
-		grep -q '^CONFIG_XEN_PV=y' "/boot/config-${k#/boot/vmlinuz-}" 2>/dev/null && echo "$k"
+	[ -z "${FULL-}" ] || folders="$O/kernels/boot /boot"
+	for k in $(for f in $folders; do ls -v "$f"/vmlinuz-*-amd64 2>/dev/null; done); do
+		grep -q '^CONFIG_XEN_PV=y' "${k%/*}/config-${k##*/vmlinuz-}" 2>/dev/null && echo "$k"
 	done | { if [ -n "${FULL-}" ]; then cat; else tail -n 1; fi; }
 }
 
@@ -21,14 +24,16 @@ linux_missing() {
 	"$PARAVANE" run --engine kvm "$GUESTS/hello" </dev/null 2>&1 >/dev/null | sed -n 's/^paravane: //p' | head -n 1
 }
 
-make_ramdisk() {	# FILE KERNEL: with that kernel's own front-ends, when they are modules that are here
-	local root=$work/root version=${2##*/vmlinuz-}
+make_ramdisk() {	# FILE KERNEL [PROGRAM...]: with that kernel's own front-ends, when they are modules that are here
+	local root=$work/root modules=${2%/boot/*}/lib/modules/${2##*/vmlinuz-} file=$1 m
+	shift 2
 	rm -rf "$root"
 	mkdir -p "$root"/lib
-	cp "/lib/modules/$version/kernel/drivers/block/xen-blkfront.ko" "$root/lib/" 2>/dev/null
-	cp "/lib/modules/$version/kernel/drivers/net/xen-netfront.ko" "$root/lib/" 2>/dev/null
+	for m in "$modules"/kernel/drivers/{block/xen-blkfront,net/xen-netfront}.ko; do
+		if [ -f "$m" ]; then cp "$m" "$root/lib/"; elif [ -f "$m.xz" ]; then xz -dc "$m.xz" >"$root/lib/${m##*/}"; fi
+	done
 	mkdir -p "$root"/bin "$root"/proc "$root"/sys "$root"/dev
-	cp /bin/busybox "$root/bin/"
-	cp "$(dirname "$0")/init" "$root/init"
-	(cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$1"
+	cp /bin/busybox "$@" "$root/bin/"
+	cp "$linux_here/init" "$root/init"
+	(cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$file"
 }

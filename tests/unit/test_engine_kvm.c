@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/core/mmu_priv.h"
 #include "hypervisor-stub/core/x86/x86emu.h"
 #include "hypervisor-stub/engines/kvm/kvm.h"
@@ -73,18 +74,29 @@ static void make_tables(void)
 	set(PAGE_L1_C, 0, entry_of(PAGE_OTHER, PTE_P | PTE_U | PTE_A));
 }
 
+static void on_happened(void *arg, struct hv_vcpu *of, enum hv_traced what)
+{
+	(void)arg;
+	(void)of;
+	(void)what;
+}
+
+static const struct hv_tracer watcher = { .happened = on_happened };
+
 static void setup(void)
 {
 	struct hv_domain_config c = { .name = "t", .nr_pages = 512, .nr_vcpus = 2 };
 
 	ck_assert_int_eq(hv_engine_kvm.probe(why, sizeof(why)), 0);
 	ck_assert_int_eq(hv_machine_create(&machine, &hv_engine_kvm, 4096), 0);
+	machine->tracer = &watcher; /* as with --stats: KVM's own figures are wanted */
 	ck_assert_int_eq(hv_domain_create(machine, &c, &d), 0);
 	v = d->vcpu[0];
 	make_tables();
 	hv_domain_lock(d);
 	ck_assert_int_eq(hv_vcpu_set_root(v, d->mem.first), 0);
 	ck_assert_int_eq(hv_vcpu_set_root(d->vcpu[1], d->mem.first), 0);
+	ck_assert_int_eq(hv_vcpu_set_user_root(v, d->mem.first), 0);
 	hv_domain_unlock(d);
 	page(PAGE_DATA)[0] = 1;
 	page(PAGE_OTHER)[0] = 2;
@@ -220,6 +232,44 @@ static void *kick_soon(void *arg)
 	hv_engine_kvm.vcpu_kick(v);
 	return NULL;
 }
+
+/* What --stats shows under a name; UINT64_MAX when there is no such row. */
+static uint64_t figure(const char *name)
+{
+	const char *have;
+	uint64_t n = 0;
+
+	for (unsigned i = 0; (have = hv_engine_kvm.figure(v, i, &n)); i++)
+		if (!strcmp(have, name))
+			return n;
+	return UINT64_MAX;
+}
+
+START_TEST(what_came_out_is_counted_by_its_kind)
+{
+	uint64_t kvms = figure("KVM: exits");
+
+	ck_assert_uint_eq(figure("entered by KVM_RUN"), 0);
+	PUT(syscall_code);
+	for (int i = 0; i < 3; i++) {
+		start();
+		v->in_kernel = i > 0;
+		ck_assert_int_eq(go(), HV_EXIT_SYSCALL);
+	}
+	start();
+	v->regs.rip += 100; /* int3 */
+	go();
+	expect_exception(3);
+	ck_assert_uint_eq(figure("system calls out of it"), 1);
+	ck_assert_uint_eq(figure("hypercalls out of it"), 2);
+	ck_assert_uint_eq(figure("exceptions out of it"), 1);
+	ck_assert_uint_ge(figure("entered by KVM_RUN"), 4);
+	/* A KVM may have no figures of its own: then they are 0. */
+	if (figure("KVM: exits"))
+		ck_assert_uint_ge(figure("KVM: exits"), kvms + 4);
+	ck_assert_uint_eq(figure("nothing"), UINT64_MAX);
+}
+END_TEST
 
 START_TEST(a_kick_stops_a_guest_that_never_leaves)
 {
@@ -703,6 +753,7 @@ Suite *engine_kvm_suite(void)
 	normal = new_case(s, "normal");
 	tcase_add_test(normal, a_syscall_keeps_every_register_but_two);
 	ADD_ALL(normal, each_exception_comes_out_as_hardware_has_it, faults);
+	tcase_add_test(normal, what_came_out_is_counted_by_its_kind);
 	tcase_add_test(normal, a_kick_stops_a_guest_that_never_leaves);
 	tcase_add_test(normal, a_kick_never_shows_the_shims_entry);
 	limits = new_case(s, "limits");

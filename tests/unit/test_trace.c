@@ -92,7 +92,12 @@ START_TEST(statistics_are_sorted_by_time_and_added_up)
 	s.in_place[__HYPERVISOR_iret] = 42;
 	stats_exception(&s, 14);
 	stats_happened(&s, HV_TRACED_KICK);
+	s.figure[0].name = "of the engine";
+	s.figure[0].n = 7;
+	s.figure[1].name = "never";
 	text = printed(&s);
+	ck_assert_ptr_nonnull(strstr(text, "of the engine                             7\n"));
+	ck_assert_ptr_null(strstr(text, "never"));
 	ck_assert_ptr_nonnull(strstr(text, "memory_op                                 1            "
 	                                   "0        5.000   5000.000\n"));
 	ck_assert_ptr_nonnull(strstr(text, "sched_op                                  2            "

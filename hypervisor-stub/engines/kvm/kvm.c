@@ -142,6 +142,8 @@ static int domain_create(struct hv_domain *d)
 	if (!rc && coherence == KV_BY_TOUCH)
 		rc = kv_cpu_create(&kd->vm, &kd->janitor, KV_JANITOR, NULL);
 	kd->has_janitor = !rc && coherence == KV_BY_TOUCH;
+	if (kd->has_janitor && d->machine->tracer)
+		kv_figures_open(&kd->janitor);
 	if (rc) {
 		free_domain(kd);
 		return rc;
@@ -232,6 +234,8 @@ static int vcpu_create(struct hv_vcpu *v)
 		free(kv);
 		return rc;
 	}
+	if (v->domain->machine->tracer)
+		kv_figures_open(&kv->cpu);
 	v->engine_priv = kv;
 	return 0;
 }
@@ -308,4 +312,5 @@ const struct hv_engine hv_engine_kvm = {
 	.foreign_begin = kv_foreign_begin,
 	.foreign_end = kv_foreign_end,
 	.local_hypercalls = local_hypercalls,
+	.figure = kv_figure,
 };

@@ -67,6 +67,8 @@ struct kv_cpu {
 	struct kv_vm *vm;
 	struct kvm_run *run;
 	uint8_t *page; /* our view of its page in the shim: task state, touch list, stack */
+	int stats_fd;  /* KVM's own figures of it; -1: nobody wants to know, or this KVM has none */
+	_Atomic uint64_t touches; /* times that it ran kv_cpu_touch() */
 };
 
 /* 0 or a negative errno; why gets a sentence when /dev/kvm cannot be used. */
@@ -161,6 +163,9 @@ struct kv_domain {
 	unsigned nr_foreign;
 };
 
+/* What the engine counts itself, by vCPU. */
+enum kv_figure { KV_ENTERED, KV_HYPERCALL, KV_SYSCALL, KV_EXCEPTION, KV_KICKED, KV_NR_FIGURES };
+
 struct kv_vcpu {
 	struct hv_vcpu *v;
 	struct kv_domain *kd;
@@ -180,6 +185,7 @@ struct kv_vcpu {
 	mfn_t gdt[KV_GUEST_GDT_PAGES];
 	uint64_t last_fault, last_rip; /* of a miss that the tables allowed */
 	unsigned misses;
+	_Atomic uint64_t figure[KV_NR_FIGURES];
 };
 
 static inline struct kv_domain *kv_of(const struct hv_domain *d)
@@ -197,6 +203,13 @@ int kv_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);
 void kv_vcpu_kick(struct hv_vcpu *v);
 /* The vCPU whose thread this is, or NULL. */
 struct kv_vcpu *kv_current(void);
+
+/* ---- figures.c ---------------------------------------------------------------------------------- */
+
+void kv_figure_add(struct kv_vcpu *kv, enum kv_figure what);
+/* Asks KVM for the descriptor of a processor's figures; from then on kv_figure() has them. */
+void kv_figures_open(struct kv_cpu *c);
+const char *kv_figure(const struct hv_vcpu *v, unsigned i, uint64_t *n);
 
 /* ---- cache.c ----------------------------------------------------------------------------------- */
 

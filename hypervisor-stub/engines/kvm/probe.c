@@ -178,7 +178,7 @@ static bool changes_are_seen(struct prober *p)
 
 static int try(enum kv_coherence coherence, bool *enters, bool *sees)
 {
-	struct prober p = { .cpu.fd = -1, .vm.fd = -1 };
+	struct prober p = { .cpu = { .fd = -1, .stats_fd = -1 }, .vm.fd = -1 };
 	int rc = make(&p, coherence);
 
 	if (!rc) {

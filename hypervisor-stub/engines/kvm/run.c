@@ -265,6 +265,7 @@ static void take_frame(struct hv_vcpu *v, const struct frame *f)
 
 static void take_syscall(struct hv_vcpu *v, struct hv_exit *exit)
 {
+	kv_figure_add(v->engine_priv, v->in_kernel ? KV_HYPERCALL : KV_SYSCALL);
 	exit->kind = HV_EXIT_SYSCALL;
 	v->regs.rip = v->regs.rcx;
 	v->regs.rflags = (v->regs.r11 & FLAGS_OF_RING3) | X86_FLAG_ONE | X86_FLAG_IF;
@@ -326,6 +327,7 @@ static int take_exception(struct kv_vcpu *kv, unsigned vector, struct hv_exit *e
 		return 0;
 	}
 	take_frame(v, &f);
+	kv_figure_add(kv, KV_EXCEPTION);
 	exception(exit, (uint8_t)vector, (uint32_t)code, vector == VECTOR_PF ? s->cr2 : 0);
 	name_software_interrupt(v, exit);
 	return 0;
@@ -428,6 +430,7 @@ static int run_inside(struct kv_vcpu *kv)
 		run->s.regs.sregs.cr4 ^= KV_CR4_FLIP;
 		run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 	}
+	kv_figure_add(kv, KV_ENTERED);
 	rc = ioctl(kv->cpu.fd, KVM_RUN, 0) ? -errno : 0;
 	run->kvm_dirty_regs = 0;
 	return rc;
@@ -463,6 +466,7 @@ int kv_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 			atomic_store(&kv->inside, false);
 			if (!hv_vcpu_tick(v))
 				continue;
+			kv_figure_add(kv, KV_KICKED);
 			exit->kind = HV_EXIT_KICKED;
 			return 0;
 		}

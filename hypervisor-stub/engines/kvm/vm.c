@@ -335,7 +335,7 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
 {
 	int rc;
 
-	*c = (struct kv_cpu){ .fd = -1, .index = index, .vm = vm };
+	*c = (struct kv_cpu){ .fd = -1, .index = index, .vm = vm, .stats_fd = -1 };
 	c->page = kv_shim_cpu_page(vm, index);
 	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (c->fd < 0)
@@ -370,9 +370,11 @@ void kv_cpu_destroy(struct kv_cpu *c)
 {
 	if (c->run)
 		munmap(c->run, c->vm->run_size);
+	if (c->stats_fd >= 0)
+		close(c->stats_fd);
 	if (c->fd >= 0)
 		close(c->fd);
-	*c = (struct kv_cpu){ .fd = -1 };
+	*c = (struct kv_cpu){ .fd = -1, .stats_fd = -1 };
 }
 
 int kv_cpu_touch(struct kv_cpu *c, const uint64_t *va, unsigned nr, bool whole_table)
@@ -383,6 +385,7 @@ int kv_cpu_touch(struct kv_cpu *c, const uint64_t *va, unsigned nr, bool whole_t
 	int rc = -EIO;
 
 	HV_ASSERT(nr <= KV_MAX_TOUCH);
+	atomic_fetch_add_explicit(&c->touches, 1, memory_order_relaxed);
 	memcpy(c->page + KV_LIST, va, nr * sizeof(*va));
 	*r = (struct kvm_regs){
 		.rip = end - 6 * (uint64_t)nr,

@@ -3,8 +3,10 @@
  * The guest of the micro-benchmarks: measures each primitive from inside and prints one line for it,
  * "bench NAME: MIN MEDIAN" in nanoseconds. tests/bench/micro.c reads the lines.
  *
- * With the command line "only=event" it measures that alone, for tests/bench/workloads.c. With "idle" it prints one line and then blocks for ever, without a timer: the guest
- * at rest that the memory figure and tests/integration/test_idle.sh look at.
+ * With the command line "only=event" it measures that alone, for tests/bench/workloads.c. With "idle" it prints one
+ * line and then blocks for ever, without a timer: the guest at rest that the memory figure and
+ * tests/integration/test_idle.sh look at. With "count" it says before and after each, and rests there, for
+ * tests/bench/exits.c: "count begin NAME", "count end NAME: N NS".
  */
 #include "pvops/evtchn.h"
 #include "pvops/hypercall.h"
@@ -17,8 +19,11 @@
 
 #define BATCHES 31
 #define PAGES   64
+#define REST_NS 300000000u
 
 static uint64_t samples[BATCHES];
+
+static bool is_counted;
 
 static void report(const char *name, unsigned int n)
 {
@@ -35,11 +40,40 @@ static void report(const char *name, unsigned int n)
 	       (unsigned long long)samples[n / 2]);
 }
 
+/* Somebody outside looks at what the hypervisor has counted. */
+static void rest(void)
+{
+	uint64_t end = pv_now_ns() + REST_NS;
+
+	while (pv_now_ns() < end)
+		__asm__ volatile("pause");
+}
+
+/* As measure(), between two rests and in one batch. */
+static void count_exits(const char *name, unsigned int count, void (*once)(void))
+{
+	uint64_t start;
+	unsigned int i;
+
+	pv_log("count begin %s\n", name);
+	rest();
+	start = pv_now_ns();
+	for (i = 0; i < count; i++)
+		once();
+	start = pv_now_ns() - start;
+	pv_log("count end %s: %u %llu\n", name, count, (unsigned long long)(start / count));
+	rest();
+}
+
 /* Times `count` calls of one function, BATCHES times, and reports nanoseconds a call. */
 static void measure(const char *name, unsigned int count, void (*once)(void))
 {
 	unsigned int b, i;
 
+	if (is_counted) {
+		count_exits(name, count, once);
+		return;
+	}
 	for (b = 0; b < BATCHES; b++) {
 		uint64_t start = pv_now_ns();
 
@@ -208,6 +242,7 @@ void kernel_main(const struct pv_boot *boot)
 			pv_irq_enable();
 		}
 	}
+	is_counted = !strcmp(boot->cmdline, "count");
 	if (!strcmp(boot->cmdline, "only=event")) {
 		measure_events();
 		pv_shutdown(SHUTDOWN_poweroff);
@@ -218,7 +253,9 @@ void kernel_main(const struct pv_boot *boot)
 	measure("multicall of 32", 50, multicall);
 	measure("exception bounce", 300, breakpoint);
 	measure_events();
-	measure_timer();
-	measure_faults(boot);
+	if (!is_counted) {
+		measure_timer();
+		measure_faults(boot);
+	}
 	pv_shutdown(SHUTDOWN_poweroff);
 }

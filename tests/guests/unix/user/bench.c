@@ -8,6 +8,8 @@
  *   bench hello     a line
  *   bench idle      says so, and sleeps
  *   bench console   CONSOLE_KIB of text between two lines "console begins" and "console ends"
+ *   bench count     as quick, with a line and a rest before and after each, in which tests/bench/exits.c reads what
+ *                   the hypervisor has counted: "count begin NAME", "count end NAME: N NS"
  */
 #include "tests/bench/loops.h"
 #include "tests/guests/unix/user/lib/unix.h"
@@ -15,6 +17,8 @@
 #define MAX_BATCHES 31
 #define QUICK       7           /* batches */
 #define BATCH_NS    20000000ull /* no batch is meant to last longer */
+#define COUNTED     3           /* likewise, of bench count */
+#define REST_NS     300000000ull
 #define CONSOLE_KIB 256
 #define PAGE        4096ul
 #define PAGES       256
@@ -25,12 +29,15 @@ struct row {
 	void (*run)(const struct row *r);
 	void (*once)(void); /* for repeat(): so often in each batch */
 	unsigned int count;
+	bool is_time_only; /* asks the kernel for nothing: not to be counted */
 };
 
 static uint64_t samples[MAX_BATCHES];
 static unsigned int batches = MAX_BATCHES;
+static bool is_counted;
+static unsigned long done; /* of what the row is about */
 
-static void report(const char *name)
+static void sort_samples(void)
 {
 	unsigned int i, j;
 
@@ -41,8 +48,6 @@ static void report(const char *name)
 			samples[j] = samples[j - 1];
 		samples[j] = v;
 	}
-	printf("bench %s: %lu %lu\n", name, (unsigned long)samples[0],
-	       (unsigned long)samples[batches / 2]);
 }
 
 static void repeat(const struct row *r)
@@ -52,13 +57,14 @@ static void repeat(const struct row *r)
 
 	r->once();
 	one = clock_ns() - start;
-	if (one * count > BATCH_NS)
+	if (one * count > BATCH_NS && !is_counted)
 		count = (unsigned int)(BATCH_NS / one) + 1;
 	for (b = 0; b < batches; b++) {
 		start = clock_ns();
 		for (i = 0; i < count; i++)
 			r->once();
 		samples[b] = (clock_ns() - start) / count;
+		done += count;
 	}
 }
 
@@ -178,6 +184,7 @@ static void page_faults(bool upwards)
 		for (i = 0; i < PAGES; i++)
 			*(volatile char *)(p + (upwards ? i : PAGES - 1 - i) * PAGE) = 1;
 		samples[b] = (clock_ns() - start) / PAGES;
+		done += PAGES;
 		munmap(p, PAGES * PAGE);
 	}
 }
@@ -231,6 +238,7 @@ static void pipe_switch(const struct row *r)
 			read(from[0], &c, 1);
 		}
 		samples[b] = (clock_ns() - start) / (2 * ROUNDS);
+		done += 2 * ROUNDS;
 	}
 	close(to[1]);
 	close(from[0]);
@@ -254,26 +262,27 @@ static void yield_switch(const struct row *r)
 		for (i = 0; i < ROUNDS; i++)
 			yield();
 		samples[b] = (clock_ns() - start) / (2 * ROUNDS);
+		done += 2 * ROUNDS;
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 }
 
 static const struct row rows[] = {
-	{ "integer loop", repeat, integers, 20 },
-	{ "floating-point loop", repeat, floating, 20 },
-	{ "memory copy", copies, memory_copy, 4 },
-	{ "null system call", repeat, null_call, 2000 },
-	{ "signal delivery", signals, signal_self, 300 },
-	{ "mmap and munmap", repeat, map_and_unmap, 300 },
-	{ "mmap, touch 16 pages, munmap", repeat, map_touch_and_unmap, 20 },
-	{ "page fault", faults_alone, NULL, 0 },
-	{ "page fault in runs", faults_in_runs, NULL, 0 },
-	{ "switch through a pipe", pipe_switch, NULL, 0 },
-	{ "switch by yield", yield_switch, NULL, 0 },
-	{ "fork and exit", repeat, fork_and_exit, 20 },
-	{ "fork, exec and exit", repeat, fork_exec_and_exit, 20 },
-	{ "timer lateness", lateness, NULL, 0 },
+	{ "integer loop", repeat, integers, 20, true },
+	{ "floating-point loop", repeat, floating, 20, true },
+	{ "memory copy", copies, memory_copy, 4, true },
+	{ "null system call", repeat, null_call, 2000, false },
+	{ "signal delivery", signals, signal_self, 300, false },
+	{ "mmap and munmap", repeat, map_and_unmap, 300, false },
+	{ "mmap, touch 16 pages, munmap", repeat, map_touch_and_unmap, 20, false },
+	{ "page fault", faults_alone, NULL, 0, false },
+	{ "page fault in runs", faults_in_runs, NULL, 0, false },
+	{ "switch through a pipe", pipe_switch, NULL, 0, false },
+	{ "switch by yield", yield_switch, NULL, 0, false },
+	{ "fork and exit", repeat, fork_and_exit, 20, false },
+	{ "fork, exec and exit", repeat, fork_exec_and_exit, 20, false },
+	{ "timer lateness", lateness, NULL, 0, true },
 };
 
 static void console(void)
@@ -289,6 +298,26 @@ static void console(void)
 	for (i = 0; i < CONSOLE_KIB; i++)
 		write(1, text, sizeof(text));
 	printf("console ends\n");
+}
+
+static void do_row(const struct row *r)
+{
+	if (is_counted && r->is_time_only)
+		return;
+	if (!is_counted) {
+		r->run(r);
+		sort_samples();
+		printf("bench %s: %lu %lu\n", r->name, (unsigned long)samples[0],
+		       (unsigned long)samples[batches / 2]);
+		return;
+	}
+	printf("count begin %s\n", r->name);
+	sleep_ns(REST_NS);
+	done = 0;
+	r->run(r);
+	sort_samples();
+	printf("count end %s: %lu %lu\n", r->name, done, (unsigned long)samples[batches / 2]);
+	sleep_ns(REST_NS);
 }
 
 int main(int argc, char **argv)
@@ -317,14 +346,17 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "all"))
 		first = 2;
+	if (argc > 1 && !strcmp(argv[1], "count")) {
+		is_counted = true;
+		batches = COUNTED;
+		first = 2;
+	}
 	for (i = first; i < (unsigned int)argc; i++)
 		pv_snprintf(only + strlen(only), sizeof(only) - strlen(only), "%s%s",
 		            i > first ? " " : "", argv[i]);
 	for (i = 0; i < COUNT(rows); i++) {
-		if (strncmp(rows[i].name, only, strlen(only)))
-			continue;
-		rows[i].run(&rows[i]);
-		report(rows[i].name);
+		if (!strncmp(rows[i].name, only, strlen(only)))
+			do_row(&rows[i]);
 	}
 	return 0;
 }
