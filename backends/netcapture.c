@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A port that writes what passes another one into a pcapng file, with the direction of each packet.
+ * Ports that name the same file share it: each is an interface of its own there.
  *
- * Source: the pcapng format (draft-ietf-opsawg-pcapng): a section header, one interface of Ethernet
- * with times in nanoseconds, and an enhanced packet block for each packet.
+ * Source: the pcapng format (draft-ietf-opsawg-pcapng): a section header, an interface of Ethernet
+ * with times in nanoseconds for each port, and an enhanced packet block for each packet.
  *
  * Invariant: what is written is what was checked (a packet's head is copied before it is read
  * here). A file that cannot be written ends the capture, with packets going on: a full disk is no
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,8 @@
 #define BYTE_ORDER_MARK 0x1a2b3c4d
 #define LINK_ETHERNET   1
 #define OPT_END         0
+#define OPT_IF_NAME     2
+#define OPT_IF_MACADDR  6
 #define OPT_IF_TSRESOL  9
 #define OPT_EPB_FLAGS   2
 #define FLAG_INBOUND    1
@@ -34,14 +38,28 @@
 #define MAX_QUEUES      8
 #define BUFFERED        (128 * 1024)
 
+/* A file, and what is not written into it yet. */
+struct capture_file {
+	struct capture_file *next; /* of the list of all; files_lock */
+	unsigned users;            /* files_lock */
+	dev_t dev;
+	ino_t ino;
+	pthread_mutex_t lock; /* of all below */
+	int fd;               /* -1: the capture has ended */
+	uint32_t interfaces;  /* described so far */
+	size_t used;
+	uint8_t buffer[BUFFERED];
+};
+
+static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct capture_file *files;
+
 struct capture {
 	struct netport port; /* first */
 	struct netport *inner;
 	struct netport_sink sink; /* the back-end's */
-	int fd;                   /* -1: the capture has ended */
-	pthread_mutex_t lock;     /* of the file and its buffer */
-	uint8_t *buffer;
-	size_t used;
+	struct capture_file *file;
+	uint32_t interface; /* its number in the file */
 	/* What begin() lent, by queue: commit() reads it before it is the guest's again. */
 	struct {
 		struct iovec iov[NETPKT_MAX_IOV];
@@ -62,61 +80,80 @@ struct packet_tail {
 
 /* ---- the file --------------------------------------------------------------------------------- */
 
-/* Lock: c->lock. */
-static void write_out(struct capture *c)
+/* Lock: f->lock, here and in the next three. */
+static void write_out(struct capture_file *f)
 {
 	size_t done = 0;
 
-	while (c->fd >= 0 && done < c->used) {
-		ssize_t n = write(c->fd, c->buffer + done, c->used - done);
+	while (f->fd >= 0 && done < f->used) {
+		ssize_t n = write(f->fd, f->buffer + done, f->used - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			close(c->fd);
-			c->fd = -1;
+			close(f->fd);
+			f->fd = -1;
 			break;
 		}
 		done += (size_t)n;
 	}
-	c->used = 0;
+	f->used = 0;
 }
 
-static void append(struct capture *c, const void *bytes, size_t len)
+static void append(struct capture_file *f, const void *bytes, size_t len)
 {
-	memcpy(c->buffer + c->used, bytes, len);
-	c->used += len;
+	memcpy(f->buffer + f->used, bytes, len);
+	f->used += len;
 }
 
-static void put_header(struct capture *c)
+static void put_section(struct capture_file *f)
 {
 	const uint32_t section[] = { BLOCK_SECTION, 28, BYTE_ORDER_MARK, 1, 0xffffffff,
 		                     0xffffffff,    28 };
-	const struct {
-		uint32_t type, length;
-		uint16_t link, reserved;
-		uint32_t snap;
-		uint16_t code, len;
-		uint8_t resolution, pad[3];
-		uint16_t end_code, end_len;
-		uint32_t length_again;
-	} interface = { .type = BLOCK_INTERFACE,
-		        .length = sizeof(interface),
-		        .link = LINK_ETHERNET,
-		        .code = OPT_IF_TSRESOL,
-		        .len = 1,
-		        .resolution = 9,
-		        .length_again = sizeof(interface) };
 
-	append(c, section, sizeof(section));
-	append(c, &interface, sizeof(interface));
-	write_out(c);
+	append(f, section, sizeof(section));
+}
+
+/* Behind it: an option's value is filled up to whole words. */
+static uint8_t *put_option(uint8_t *at, uint16_t code, const void *value, size_t len)
+{
+	const uint16_t head[2] = { code, (uint16_t)len };
+	size_t padded = (len + 3) & ~(size_t)3;
+
+	memcpy(at, head, sizeof(head));
+	memset(at + sizeof(head), 0, padded);
+	memcpy(at + sizeof(head), value, len);
+	return at + sizeof(head) + padded;
+}
+
+/* Its number. */
+static uint32_t put_interface(struct capture_file *f, const struct netport_name *name)
+{
+	uint32_t head[4] = { BLOCK_INTERFACE, 0, LINK_ETHERNET, 0 };
+	const uint8_t nanoseconds = 9;
+	uint8_t options[64], *end = options;
+
+	end = put_option(end, OPT_IF_NAME, name->text, strnlen(name->text, sizeof(name->text)));
+	end = put_option(end, OPT_IF_MACADDR, name->mac, sizeof(name->mac));
+	end = put_option(end, OPT_IF_TSRESOL, &nanoseconds, 1);
+	end = put_option(end, OPT_END, "", 0);
+	head[1] = (uint32_t)(sizeof(head) + (size_t)(end - options) + 4);
+	if (f->used + head[1] > BUFFERED)
+		write_out(f);
+	append(f, head, sizeof(head));
+	append(f, options, (size_t)(end - options));
+	append(f, &head[1], 4);
+	return f->interfaces++;
 }
 
 static void put_packet(struct capture *c, const struct netpkt *p, uint32_t direction)
 {
+	struct capture_file *f = c->file;
 	uint32_t padded = (p->len + 3) & ~3u;
-	struct packet_head h = { .type = BLOCK_PACKET, .captured = p->len, .original = p->len };
+	struct packet_head h = { .type = BLOCK_PACKET,
+		                 .interface = c->interface,
+		                 .captured = p->len,
+		                 .original = p->len };
 	struct packet_tail t = {
 		.flags_code = OPT_EPB_FLAGS, .flags_len = 4, .flags = direction, .end_code = OPT_END
 	};
@@ -128,24 +165,87 @@ static void put_packet(struct capture *c, const struct netpkt *p, uint32_t direc
 	h.time_high = (uint32_t)(ns >> 32);
 	h.time_low = (uint32_t)ns;
 	h.length = t.length = (uint32_t)(sizeof(h) + padded + sizeof(t));
-	pthread_mutex_lock(&c->lock);
-	if (c->fd >= 0) {
-		if (c->used + h.length > BUFFERED)
-			write_out(c);
-		append(c, &h, sizeof(h));
-		netpkt_copy_out(p, 0, c->buffer + c->used, p->len);
-		memset(c->buffer + c->used + p->len, 0, padded - p->len);
-		c->used += padded;
-		append(c, &t, sizeof(t));
+	pthread_mutex_lock(&f->lock);
+	if (f->fd >= 0) {
+		if (f->used + h.length > BUFFERED)
+			write_out(f);
+		append(f, &h, sizeof(h));
+		netpkt_copy_out(p, 0, f->buffer + f->used, p->len);
+		memset(f->buffer + f->used + p->len, 0, padded - p->len);
+		f->used += padded;
+		append(f, &t, sizeof(t));
 	}
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&f->lock);
 }
 
 static void flush_file(struct capture *c)
 {
-	pthread_mutex_lock(&c->lock);
-	write_out(c);
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_lock(&c->file->lock);
+	write_out(c->file);
+	pthread_mutex_unlock(&c->file->lock);
+}
+
+/* Lock: files_lock. One more user of the file that fd is; fd is the file's then, or closed. */
+static int get_file(struct capture_file **out, int fd)
+{
+	struct capture_file *f = files;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	while (f && (f->dev != st.st_dev || f->ino != st.st_ino))
+		f = f->next;
+	if (f) {
+		close(fd);
+	} else {
+		f = malloc(sizeof(*f));
+		if (!f)
+			return -ENOMEM;
+		*f = (struct capture_file){
+			.next = files, .dev = st.st_dev, .ino = st.st_ino, .fd = fd
+		};
+		pthread_mutex_init(&f->lock, NULL);
+		if (ftruncate(fd, 0)) {
+			/* A pipe or a device: there is nothing in it to be overwritten. */
+		}
+		put_section(f);
+		files = f;
+	}
+	f->users++;
+	*out = f;
+	return 0;
+}
+
+static void put_file(struct capture_file *f)
+{
+	struct capture_file **at = &files;
+
+	pthread_mutex_lock(&files_lock);
+	if (!--f->users) {
+		while (*at != f)
+			at = &(*at)->next;
+		*at = f->next;
+		write_out(f);
+		if (f->fd >= 0)
+			close(f->fd);
+		pthread_mutex_destroy(&f->lock);
+		free(f);
+	}
+	pthread_mutex_unlock(&files_lock);
+}
+
+static int open_file(struct capture_file **out, const char *path)
+{
+	int rc, fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	pthread_mutex_lock(&files_lock);
+	rc = get_file(out, fd);
+	pthread_mutex_unlock(&files_lock);
+	if (rc)
+		close(fd);
+	return rc;
 }
 
 /* ---- between the port and the back-end -------------------------------------------------------- */
@@ -250,10 +350,7 @@ static void capture_close(struct netport *p)
 
 	c->inner->ops->close(c->inner);
 	flush_file(c);
-	if (c->fd >= 0)
-		close(c->fd);
-	pthread_mutex_destroy(&c->lock);
-	free(c->buffer);
+	put_file(c->file);
 	free(c);
 }
 
@@ -261,33 +358,30 @@ static const struct netport_ops capture_ops = {
 	.attach = capture_attach, .send = capture_send, .wake = capture_wake, .close = capture_close
 };
 
-int netport_open_capture(struct netport **out, struct netport *inner, const char *path, char *why,
-                         size_t why_len)
+int netport_open_capture(struct netport **out, struct netport *inner, const char *path,
+                         const struct netport_name *name, char *why, size_t why_len)
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	int rc;
 
-	if (c)
-		c->buffer = malloc(BUFFERED);
-	if (!c || !c->buffer) {
-		free(c);
+	if (!c) {
 		snprintf(why, why_len, "no memory is left for a capture");
 		return -ENOMEM;
 	}
-	c->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (c->fd < 0) {
-		rc = -errno;
+	rc = open_file(&c->file, path);
+	if (rc) {
 		snprintf(why, why_len, "the capture '%s' cannot be written: %s", path,
 		         strerror(-rc));
-		free(c->buffer);
 		free(c);
 		return rc;
 	}
 	c->port = *inner;
 	c->port.ops = &capture_ops;
 	c->inner = inner;
-	pthread_mutex_init(&c->lock, NULL);
-	put_header(c);
+	pthread_mutex_lock(&c->file->lock);
+	c->interface = put_interface(c->file, name);
+	write_out(c->file);
+	pthread_mutex_unlock(&c->file->lock);
 	*out = &c->port;
 	return 0;
 }

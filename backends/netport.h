@@ -112,8 +112,17 @@ int netlan_port(struct netlan *lan, struct netport **out);
 /* The other port becomes the switch's, which closes it. */
 int netlan_uplink(struct netlan *lan, struct netport *outside);
 
-/* Every packet that passes a port, into a pcapng file; wraps a port, which becomes its own. */
-int netport_open_capture(struct netport **out, struct netport *inner, const char *path, char *why,
-                         size_t why_len);
+/* What a port is called in a capture. */
+struct netport_name {
+	char text[16];
+	uint8_t mac[6];
+};
+
+/*
+ * Every packet that passes a port, into a pcapng file; wraps a port, which becomes its own. Several
+ * ports may name the same file: each is an interface of its own in it, in the order of opening.
+ */
+int netport_open_capture(struct netport **out, struct netport *inner, const char *path,
+                         const struct netport_name *name, char *why, size_t why_len);
 
 #endif

@@ -12,6 +12,7 @@
 #include "hypervisor-stub/core/elf.h"
 #include "hypervisor-stub/toolstack/machine.h"
 #include "hypervisor-stub/toolstack/status.h"
+#include "hypervisor-stub/toolstack/vif.h"
 #include "hypervisor-stub/toolstack/weight.h"
 
 /* ---- statuses ------------------------------------------------------------------------------- */
@@ -331,6 +332,7 @@ int machine_open(struct machine *m, const struct plan *plan, struct outlet *outl
 	loop_init(&m->loop);
 	screen_init(&m->screen, outlet);
 	m->out_watch = loop_add(&m->loop, outlet->fd, 0, on_room, m);
+	vif_capture_all(plan->o->capture);
 	for (; m->nr < plan->nr; m->nr++) {
 		int rc = open_seat(m, m->nr, why, why_len);
 

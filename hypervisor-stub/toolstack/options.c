@@ -133,6 +133,14 @@ static int set_vif(struct parse *p, const char *text)
 	return add_device(p, vifs, text, vif_spec_check);
 }
 
+static int set_capture(struct parse *p, const char *text)
+{
+	if (!*text || strlen(text) >= VIF_TEXT)
+		return refuse(p, "--capture: a path has 1 to %d characters", VIF_TEXT - 1);
+	p->o->capture = text;
+	return 0;
+}
+
 static int set_engine(struct parse *p, const char *text)
 {
 	if (!engines_knows(text))
@@ -316,6 +324,8 @@ static const struct option_row {
 	  "a disk: FILE[,ro][,direct][,serial=TEXT], nbd:ADDRESS; several are xvda, xvdb..." },
 	{ "--vif", HAS_VALUE, "PORT[,...]", set_vif,
 	  "a network interface: tap:NAME, passt, unix:PATH, lan:NAME[,mac=...][,queues=N]" },
+	{ "--capture", HAS_VALUE, "FILE", set_capture,
+	  "what passes all network interfaces, into a pcapng file" },
 	{ "--vcpus", HAS_VALUE, "N", set_vcpus, "number of virtual processors, 1 to 32 (1)" },
 	{ "--maxvcpus", HAS_VALUE, "N", set_max_vcpus,
 	  "as many can be brought up later (--vcpus)" },

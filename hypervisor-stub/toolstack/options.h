@@ -77,6 +77,7 @@ struct options {
 	unsigned given;            /* GIVEN_* */
 	const char *machine;       /* NULL: from the first domain's name */
 	const char *control;       /* a path for a control socket; NULL: none */
+	const char *capture;       /* packets of all interfaces go to this file, too; NULL: none */
 	const char *console;       /* the domain that has the terminal; NULL: not said */
 	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
 	const char *engine;        /* "auto", or an engine's name */

@@ -217,6 +217,7 @@ static int open_uplink(struct vif_lan *l, const char *uplink, char *why, size_t 
 static int open_all(struct vif *v, char *why, size_t why_len)
 {
 	const struct vif_spec *s = &v->spec;
+	struct netport_name name;
 	struct netport *inner;
 	int rc;
 
@@ -230,7 +231,11 @@ static int open_all(struct vif *v, char *why, size_t why_len)
 	if (rc)
 		return rc;
 	v->port = inner;
-	return s->capture[0] ? netport_open_capture(&v->port, inner, s->capture, why, why_len) : 0;
+	if (!s->capture[0])
+		return 0;
+	snprintf(name.text, sizeof(name.text), "vif%u", s->id);
+	memcpy(name.mac, s->mac, sizeof(name.mac));
+	return netport_open_capture(&v->port, inner, s->capture, &name, why, why_len);
 }
 
 /* ---- the interface ---------------------------------------------------------------------------- */
@@ -275,6 +280,13 @@ static void choose_mac(struct vif *v)
 	v->spec.mac[3] &= 0x7f;
 }
 
+static const char *capture_all; /* of interfaces that say nothing of a capture; NULL: none */
+
+void vif_capture_all(const char *path)
+{
+	capture_all = path;
+}
+
 /* What the text says, with paths as the one who wrote it means them. */
 static int read_spec(struct vif_spec *s, const char *text, const char *folder, char *why,
                      size_t why_len)
@@ -283,7 +295,11 @@ static int read_spec(struct vif_spec *s, const char *text, const char *folder, c
 
 	if (!rc && (s->kind == VIF_STREAM || s->kind == VIF_DGRAM))
 		rc = device_path(s->target, VIF_PATH, folder, why, why_len);
-	return rc ? rc : device_path(s->capture, sizeof(s->capture), folder, why, why_len);
+	if (!rc && !s->capture[0] && capture_all)
+		snprintf(s->capture, sizeof(s->capture), "%s", capture_all);
+	else if (!rc)
+		rc = device_path(s->capture, sizeof(s->capture), folder, why, why_len);
+	return rc;
 }
 
 static int open_vif(struct device **out, const char *text, const char *folder,
@@ -297,13 +313,13 @@ static int open_vif(struct device **out, const char *text, const char *folder,
 	rc = read_spec(&v->spec, text, folder, why, why_len);
 	if (!rc)
 		rc = choose_number(v, taken, why, why_len);
+	choose_mac(v);
 	if (!rc)
 		rc = open_all(v, why, why_len);
 	if (rc) {
 		close_all(v);
 		return rc;
 	}
-	choose_mac(v);
 	device_init(&v->dev, &vif_kind, v->spec.id);
 	*out = &v->dev;
 	return 0;

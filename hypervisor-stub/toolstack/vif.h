@@ -27,6 +27,12 @@ struct vif {
 
 extern const struct device_kind vif_kind;
 
+/*
+ * Interfaces that are opened from now on write what passes into this file, unless they name another.
+ * NULL: no longer. The text stays the caller's. Shorter than VIF_TEXT.
+ */
+void vif_capture_all(const char *path);
+
 static inline struct vif *vif_of(struct device *dev)
 {
 	return (struct vif *)dev;

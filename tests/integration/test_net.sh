@@ -68,11 +68,11 @@ config() {
 	X
 }
 
-# run_pair NAME COMMANDLINE [VIF]: a server and the one who uses it, in one machine; output in $work/out
+# run_pair NAME COMMANDLINE [VIF]: with ${options[@]} for the command; a server and the one who uses it, in one machine; output in $work/out
 run_pair() {
 	config server "serve ip=10.0.0.1/24 s=30" "${3:-lan:x}"
 	config user "$2 ip=10.0.0.2/24 to=10.0.0.1 ms=300 stop=1" "${3:-lan:x}"
-	limited 60 "$PARAVANE" run --engine "$engine" --stats "$work/server.cfg" "$work/user.cfg" \
+	limited 60 "$PARAVANE" run --engine "$engine" --stats ${options[@]+"${options[@]}"} "$work/server.cfg" "$work/user.cfg" \
 		</dev/null >"$work/out" 2>"$work/err"
 	expect "$1: the machine ends by itself" 0 $?
 	if grep -aq 'net figures: .* 0 bad sums' "$work/out"; then
@@ -110,9 +110,52 @@ check_words() {
 	contains "a socket where nobody listens: said so" "$work/err" "$work/nobody.*start it first"
 }
 
+# read_capture FILE: "interface N NAME" and "N in|out request|answer" lines, pings only; or what is wrong with the file
+read_capture() {
+	od -An -v -tu4 -w4 "$1" | awk '
+	function byte(w, n) { return int(w / 256 ^ n) % 256 }
+	{ w[NR - 1] = $1 }
+	END {
+		if (w[0] != 168627466 || w[2] != 439041101) { print "no pcapng file"; exit }
+		for (at = 0; at < NR; at += len) {
+			len = w[at + 1] / 4
+			if (w[at + 1] % 4 || len < 3 || at + len > NR || w[at + len - 1] != w[at + 1]) {
+				print "a block of wrong length"; exit
+			}
+			if (w[at] == 1) {
+				n = byte(w[at + 4], 2); name = ""
+				for (i = 0; i < n; i++) name = name sprintf("%c", byte(w[at + 5 + int(i / 4)], i % 4))
+				print "interface", nr++, name
+			}
+			p = at + 7
+			if (w[at] != 6 || w[p + 3] % 65536 != 8 || byte(w[p + 5], 3) != 1) continue
+			type = byte(w[p + 8], 2)
+			print w[at + 2], w[at + len - 3] == 1 ? "in" : "out", type == 8 ? "request" : type ? "other" : "answer"
+		}
+	}'
+}
+
 check_capture() {
-	run_pair "$engine, capture" ping "lan:x,capture=$work/capture.pcapng"
-	expect "a capture is a pcapng file" 0a0d0d0a "$(od -An -tx1 -N4 "$work/capture.pcapng" | tr -d ' \n')"
+	local file=$work/capture.pcapng
+	rm -f "$file"
+	run_pair "$engine, capture" ping "lan:x,capture=$file"
+	read_capture "$file" | sort -u | xargs >"$work/read"
+	expect "$engine: a capture has both ends of a ping" \
+		"0 in request 0 out answer 1 in answer 1 out request interface 0 vif0 interface 1 vif0" "$(cat "$work/read")"
+	options=(--capture "$file")
+	run_pair "$engine, --capture" ping
+	options=()
+	read_capture "$file" | sort -u | xargs >"$work/again"
+	expect "$engine: --capture is for all interfaces" "$(cat "$work/read")" "$(cat "$work/again")"
+	if command -v tshark >/dev/null; then
+		expect "$engine: tshark reads it" "$(read_capture "$file" | grep -c request)" \
+			"$(limited 30 tshark -r "$file" -Y 'icmp.type == 8' 2>/dev/null | wc -l)"
+	elif command -v tcpdump >/dev/null; then
+		expect "$engine: tcpdump reads it" "$(read_capture "$file" | grep -c request)" \
+			"$(limited 30 tcpdump -nr "$file" 'icmp[0] == 8' 2>/dev/null | wc -l)"
+	else
+		skip "$engine: others read a capture" "neither tshark nor tcpdump is installed"
+	fi
 }
 
 verb() { limited 30 "$PARAVANE" "$1" -m "net-$$" hot "${@:2}" >"$work/verb" 2>&1; }
@@ -228,6 +271,7 @@ check_host() {
 }
 
 check_words
+options=()
 for engine in $ENGINES; do
 	check_lan
 	check_capture

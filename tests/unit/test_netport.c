@@ -523,6 +523,8 @@ END_TEST
 
 /* ---- capture ---- */
 
+static const struct netport_name called = { "vif0", { 2, 0, 0, 0, 0, 7 } };
+
 START_TEST(a_capture_has_every_packet_and_its_direction)
 {
 	char path[] = "/tmp/paravane-cap-XXXXXX", why[200];
@@ -537,7 +539,7 @@ START_TEST(a_capture_has_every_packet_and_its_direction)
 	memset(&s, 0, sizeof(s));
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
 	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
-	ck_assert_int_eq(netport_open_capture(&cap, port, path, why, sizeof(why)), 0);
+	ck_assert_int_eq(netport_open_capture(&cap, port, path, &called, why, sizeof(why)), 0);
 	join(&s, cap, 9);
 	ck_assert_uint_eq(say(&s, everybody, 333, 1), 1);
 	ck_assert_uint_eq(say(&s, everybody, 64, 1), 1);
@@ -570,6 +572,57 @@ START_TEST(a_capture_has_every_packet_and_its_direction)
 }
 END_TEST
 
+/* Both say what they are; what passes one does not count for the other. */
+START_TEST(two_ports_share_a_file)
+{
+	const struct netport_name other = { "name-of-sixteen.", { 2, 0, 0, 0, 0, 8 } };
+	char path[] = "/tmp/paravane-cap-XXXXXX", why[200], c[100];
+	struct netport *port[2], *cap[2];
+	static struct guest t;
+	static uint32_t file[1000];
+	unsigned of[2] = { 0 }, described = 0;
+	int fds[2][2], fd = mkstemp(path);
+	size_t n;
+
+	ck_assert_int_eq(write(fd, file, sizeof(file)), sizeof(file)); /* of an earlier run */
+	memset(&s, 0, sizeof(s));
+	memset(&t, 0, sizeof(t));
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds[i]), 0);
+		ck_assert_int_eq(netport_open_dgram(&port[i], fds[i][0], why, sizeof(why)), 0);
+		ck_assert_int_eq(netport_open_capture(&cap[i], port[i], path, i ? &other : &called,
+		                                      why, sizeof(why)),
+		                 0);
+	}
+	join(&s, cap[0], 9);
+	join(&t, cap[1], 10);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_uint_eq(say(i ? &t : &s, everybody, 64, 1), 1);
+		ck_assert_int_eq(recv(fds[!!i][1], c, sizeof(c), 0), 64);
+	}
+	leave(&s);
+	ck_assert_uint_eq(say(&t, everybody, 64, 1), 1); /* one less, and it goes on */
+	leave(&t);
+	n = (size_t)pread(fd, file, sizeof(file), 0);
+	for (const uint32_t *b = file; b < file + n / 4; b += b[1] / 4) {
+		if (b[0] == 1) {
+			ck_assert_uint_eq(b[4] >> 16, described ? 16 : 4);
+			ck_assert_mem_eq(b + 5, described++ ? other.text : called.text, 4);
+		} else if (b[0] == 6) {
+			ck_assert_uint_lt(b[2], 2);
+			of[b[2]]++;
+		}
+	}
+	ck_assert_uint_eq(described, 2);
+	ck_assert_uint_eq(of[0], 1);
+	ck_assert_uint_eq(of[1], 3);
+	close(fds[0][1]);
+	close(fds[1][1]);
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(a_capture_on_a_full_disk_ends_and_packets_go_on)
 {
 	char why[200], c[100];
@@ -581,7 +634,8 @@ START_TEST(a_capture_on_a_full_disk_ends_and_packets_go_on)
 	memset(&s, 0, sizeof(s));
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
 	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
-	ck_assert_int_eq(netport_open_capture(&cap, port, "/dev/full", why, sizeof(why)), 0);
+	ck_assert_int_eq(netport_open_capture(&cap, port, "/dev/full", &called, why, sizeof(why)),
+	                 0);
 	join(&s, cap, 9);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_uint_eq(say(&s, everybody, 64, 1), 1);
@@ -591,8 +645,9 @@ START_TEST(a_capture_on_a_full_disk_ends_and_packets_go_on)
 	close(fds[1]);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
 	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
-	ck_assert_int_eq(netport_open_capture(&cap, port, "/no/such/place", why, sizeof(why)),
-	                 -ENOENT);
+	ck_assert_int_eq(
+		netport_open_capture(&cap, port, "/no/such/place", &called, why, sizeof(why)),
+		-ENOENT);
 	ck_assert_ptr_nonnull(strstr(why, "/no/such/place"));
 	port->ops->close(port);
 	close(fds[1]);
@@ -622,6 +677,7 @@ Suite *netport_suite(void)
 	tcase_add_test(normal, a_stream_with_a_path_connects_again);
 	tcase_add_test(normal, datagrams_are_packets);
 	tcase_add_test(normal, a_capture_has_every_packet_and_its_direction);
+	tcase_add_test(normal, two_ports_share_a_file);
 	tcase_add_test(normal, a_capture_on_a_full_disk_ends_and_packets_go_on);
 	suite_add_tcase(suite, normal);
 	suite_add_tcase(suite, streams);
