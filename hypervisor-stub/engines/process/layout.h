@@ -108,6 +108,7 @@
 #define CTL_FROZEN    0x0b0 /* u32: a process that must not run sleeps here; always 0 */
 #define CTL_ONE_ROOT  0x0b4 /* u32: user mode runs here too; a system call is entered in place */
 #define CTL_PEER_AT   0x0b8 /* u64: where the peer's pages are, less STATE_OUT */
+#define CTL_LEFT      0x0c0 /* u32: how often its kernel has left this program for another */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000
@@ -170,6 +171,8 @@
 #define STATE_GS_KERNEL    0x130 /* u64: while STATE_MODE is user mode */
 #define STATE_LOCAL        0x140 /* u32 by number: hypercalls answered in place */
 #define STATE_RETURN       0x280 /* what an iret to user mode loads last; RETURN_* */
+#define STATE_LEFT         0x2b0 /* u32: CTL_LEFT when the system call was handed over */
+#define STATE_SLEEPY       0x2b8 /* u64: a system call that its kernel left it for, by rax */
 #define STATE_XSAVE        0x1000
 /* Two pages that the peer may read. */
 #define STATE_OUT        0x2000

@@ -79,6 +79,7 @@ static void leave_user(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *q)
 	if (q)
 		thaw(q);
 	if (u && u != p && u != q) {
+		pe_store(u->ctl, CTL_LEFT, pe_load(u->ctl, CTL_LEFT) + 1);
 		u->is_frozen = freeze(u);
 		if (!u->is_frozen)
 			pe_cache_end(pv->pd, u);

@@ -37,6 +37,7 @@
 #include "hypervisor-stub/engines/process/placement.h"
 
 #define PE_YIELDS     2 /* how often to give way before sleeping, on a core that nobody else wants */
+#define PE_HABITS     32
 #define PE_SPINS      2000 /* looks before sleeping, when both sides have a core of their own */
 #define XSAVE_MXCSR   24   /* its offset in a saved floating-point state */
 #define MXCSR_INITIAL 0x1f80u
@@ -198,6 +199,11 @@ struct pe_vcpu {
 	unsigned yields;       /* how often both sides give way before they sleep; 0: not at all */
 	uint64_t yields_again; /* when to try it again, ns */
 	uint64_t yields_pause; /* how long it was given up last, ns */
+	struct pe_habit {
+		uint8_t sleeps; /* runs of a pair to sleep through without giving way first, */
+		uint8_t next;   /* and how many it will be when that was right again */
+	} habit[PE_HABITS];     /* by the hypercall that was answered */
+	unsigned answered;      /* index of it */
 
 	struct pe_place place; /* placement.c */
 };

@@ -401,6 +401,7 @@ static void learn(struct pe_vcpu *pv, bool moves)
 		pv->version = v->regs.rax;
 	if (pv->last_call < 64 && moves)
 		pv->save_mask |= UINT64_C(1) << pv->last_call;
+	pv->answered = pv->last_call < PE_HABITS - 1 ? (unsigned)pv->last_call : PE_HABITS - 1;
 	pv->last_call = NO_CALL;
 }
 

@@ -418,11 +418,12 @@ touch_iret_end:
 	mov	STATE(STATE_GS_USER), %rax
 2:	mov	%rax, STATE(OUT_GS_BASE)
 	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
+	xor	%r15d, %r15d
 
 /*
  * The vCPU goes to the peer, whose process finds our OUT; we wait until it comes back or the
  * hypervisor resumes us. The peer may be about to sleep when we look: then waking wakes nobody, and
- * we try again until it sleeps or has seen us.
+ * we try again until it sleeps or has seen us. r15d: sleep at once.
  */
 hand_over:
 	mov	CTL(CTL_PEER_AT), %rbp
@@ -431,15 +432,17 @@ hand_over:
 	lock incl STATE(OUT_SEQ) /* full barrier; pairs with the xchg of OUT_WAITS */
 	mov	$64, %r12d
 1:	cmpl	$0, PEER(OUT_WAITS)
-	je	wait
+	je	2f
 	WAKE	PEER(OUT_PARK)
 	test	%eax, %eax
-	jnz	wait
+	jnz	2f
 	mov	$NR_SCHED_YIELD, %eax
 	syscall
 	dec	%r12d
 	jnz	1b
-	jmp	wait
+2:	test	%r15d, %r15d
+	jz	wait
+	jmp	sleep
 
 slow_iret:
 	mov	$__HYPERVISOR_iret, %eax
@@ -554,6 +557,16 @@ user_call: /* a system call of user mode goes to its kernel without us, if it is
 	mov	%rax, STATE(OUT_FS_BASE)
 	rdgsbase %rax
 	mov	%rax, STATE(OUT_GS_BASE)
+	/*
+	 * Its kernel left it for another program the last time that it made this call: then it may well do
+	 * so again, and can only when we sleep. Else giving way costs less.
+	 */
+	mov	CTL(CTL_LEFT), %eax
+	mov	%eax, STATE(STATE_LEFT)
+	xor	%r15d, %r15d
+	mov	STATE(OUT_REGS + RAX), %rax
+	cmp	STATE(STATE_SLEEPY), %rax
+	sete	%r15b
 	jmp	hand_over
 
 /*
@@ -716,21 +729,21 @@ wait:	mov	CTL(CTL_SPINS), %r12d
 	jns	1b
 	xor	%r12d, %r12d
 3:	cmp	%r12d, CTL(CTL_YIELDS) /* it may be taken back while we wait */
-	jle	5f
+	jle	sleep
 	inc	%r12d
 	mov	$NR_SCHED_YIELD, %eax
 	syscall
 	lea	4f(%rip), %r14
 	jmp	check
 4:	jmp	3b
-5:	mov	STATE(OUT_PARK), %r13d
+sleep:	mov	STATE(OUT_PARK), %r13d
 	mov	$1, %eax
 	xchg	%eax, STATE(OUT_WAITS) /* full barrier; pairs with those before OUT_WAITS is read */
 	lea	6f(%rip), %r14
 	jmp	check
 6:	mov	%r13d, %edx
 	SLEEP	STATE(OUT_PARK)
-	jmp	5b
+	jmp	sleep
 
 check:	cmp	%ebx, STATE(STATE_GO)
 	jne	resume
@@ -851,6 +864,15 @@ no_frame:
 	jmp	*%r8
 
 take_return: /* to user mode, by the kernel's iret; a page that it wants may be just about to come */
+	mov	STATE(OUT_REGS + RAX), %rcx
+	mov	CTL(CTL_LEFT), %eax
+	cmp	%eax, STATE(STATE_LEFT)
+	jne	1f
+	cmp	%rcx, STATE(STATE_SLEEPY)
+	jne	2f
+	mov	$-1, %rcx /* it was wrong */
+1:	mov	%rcx, STATE(STATE_SLEEPY)
+2:
 	mov	$4, %r12d
 1:	mov	CTL(CTL_TAIL), %eax
 	cmp	%eax, STATE(STATE_DONE)

@@ -30,6 +30,8 @@
 #define DEAF_RUNS       2000u
 #define DEAF_RUN_NS     50000000u
 
+#define HABIT_MAX       64 /* runs; then we look again */
+
 #define MAPPER_LIMIT_NS 100000000u /* for the orders before a guest goes on, given a core */
 
 /* ---- the one or two processes that may run ----------------------------------------------------- */
@@ -275,6 +277,34 @@ static void spin(struct pe_vcpu *pv, const struct runners *r)
 	}
 }
 
+/*
+ * A pair may run for long without us, and while we give way we get the core in between for nothing; when
+ * it stops soon, being woken costs more. What it does after a hypercall of one kind it is likely to do
+ * after the next one of that kind.
+ */
+static unsigned yields_for_pair(struct pe_vcpu *pv)
+{
+	struct pe_habit *h = &pv->habit[pv->answered];
+
+	if (!h->sleeps)
+		return pv->yields;
+	h->sleeps--;
+	return 0;
+}
+
+/* slept: giving way was not enough. */
+static void learn_habit(struct pe_vcpu *pv, bool slept)
+{
+	struct pe_habit *h = &pv->habit[pv->answered];
+
+	if (!slept) {
+		h->next = 0;
+		return;
+	}
+	h->next = h->next ? (uint8_t)(h->next * 2 > HABIT_MAX ? HABIT_MAX : h->next * 2) : 2;
+	h->sleeps = h->next;
+}
+
 /* After a long silence: true when whoever had the vCPU has died. */
 static bool look_for_death(struct pe_vcpu *pv, struct runners *r)
 {
@@ -306,10 +336,11 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 {
 	struct runners r = runners(p, partner);
 	bool spins = pe_place_spins(pv);
-	unsigned yields = spins ? 0 : pv->yields;
+	unsigned tries = spins ? 0 : partner ? yields_for_pair(pv) : pv->yields, yields = tries;
 	uint64_t went = yields || spins ? pe_ticks() : 0;
 	uint64_t served = 0; /* the deadline that hv_vcpu_tick() has seen */
 	struct stop stop = { .went_on = p };
+	bool slept = false;
 	struct pe_proc *stopped;
 
 	set_bell(pv, &r);
@@ -343,12 +374,15 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 			continue;
 		}
 		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
+		slept = true;
 		sleep_until(pv, &r, stop.wanted ? stop.next_kick : until);
 		if ((pe_now() >= now + LOOK_NS || stop.wanted) && look_for_death(pv, &r))
 			return NULL;
 		pe_place_leave(pv); /* a guest that computes for long is looked at too */
 		pe_place_enter(pv);
 	}
+	if (tries && partner)
+		learn_habit(pv, slept);
 	if (went)
 		mind_the_crowd(pv, partner ? NULL : p, stopped, went);
 	stopped->seq = pe_load(stopped->state, STATE_EXIT_SEQ);
