@@ -77,8 +77,11 @@
 #define FLAGS_USER     0x244dd5 /* what ring 3 can change */
 #define FLAGS_ON_ENTRY 0x54500 /* cleared when a kernel is entered: TF, DF, NT, RF, AC */
 #define FLAG_IF_IOPL   0x3200
-/* Flags that an iret in place can load: all the ordinary ones, and IF and IOPL, which mean nothing. */
-#define FLAGS_PLAIN    0x243ed7
+/*
+ * Flags that an iret in place can load: all the ordinary ones; and IF, IOPL and RF, which mean nothing:
+ * popfq leaves them out. (Every frame of a fault has RF.)
+ */
+#define FLAGS_PLAIN    0x253ed7
 
 /* Wakes whoever sleeps on a word of the group. Loses rax, rcx, rdx, rsi, rdi, r11. */
 .macro WAKE word:vararg
