@@ -23,6 +23,9 @@
 #include "pvops/boot/frame_asm.inc"
 #include "pvops/native/cpu.h"
 
+/* What a program's flags never have, whatever the kernel made of its frame. */
+#define KERNEL_FLAGS (PV_RFLAGS_IOPL | PV_RFLAGS_NT)
+
 	/* The table of entries, for tables.c: vector, stack of its own, ring 3 may call it. */
 	.macro row vector:req, ist=0, ring=0
 	.pushsection .rodata.pv_native_entries, "a"
@@ -157,7 +160,7 @@ leave_general:
 	jne	1f
 	shr	$46, %rcx
 	jnz	1f
-	test	$(PV_RFLAGS_TF | PV_RFLAGS_RF), %edx
+	test	$(PV_RFLAGS_TF | PV_RFLAGS_RF | KERNEL_FLAGS), %edx
 	jnz	1f
 	cmpw	$FLAT_USER_CS, PV_FRAME_CS(%rbx)
 	jne	1f
@@ -166,11 +169,14 @@ leave_general:
 	swapgs
 	sysretq
 
-1:	swapgs
+1:	andl	$~KERNEL_FLAGS, PV_FRAME_RFLAGS(%rsp)
+	swapgs
+	jmp	2f
+	/* A frame that the kernel made need not know our selectors, only that it is the kernel's. */
 leave_to_kernel:
-	movzwl	PV_FRAME_CS(%rsp), %eax
-	mov	%rax, PV_FRAME_CS(%rsp)
-	load_registers
+	movq	$NATIVE_CS, PV_FRAME_CS(%rsp)
+	movq	$NATIVE_SS, PV_FRAME_SS(%rsp)
+2:	load_registers
 	add	$PV_FRAME_RIP, %rsp
 native_iretq:
 	iretq

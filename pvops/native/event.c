@@ -41,12 +41,17 @@ void pv_native_raised(void)
 		pv_native_interrupt_soon();
 }
 
+/* With interrupts on the handler has run when this returns. */
 static int send(unsigned int port)
 {
+	bool now = pv_irq_enabled();
 	uint64_t irq = pv_irq_save();
 
 	pv_native_event_set(port);
-	pv_native_raised();
+	if (now)
+		pv_event_main(NULL);
+	else
+		pv_native_raised();
 	pv_irq_restore(irq);
 	return 0;
 }
@@ -110,6 +115,20 @@ static int unmask(evtchn_port_t port)
 	return 0;
 }
 
+static int status(struct evtchn_status *st)
+{
+	static const uint8_t meaning[] = { [UNUSED] = EVTCHNSTAT_closed,
+		                           [FIXED] = EVTCHNSTAT_pirq,
+		                           [TIMER] = EVTCHNSTAT_virq,
+		                           [IPI] = EVTCHNSTAT_ipi };
+
+	if (!st->port || st->port >= NR_PORTS)
+		return -XEN_EINVAL;
+	st->status = meaning[use_of[st->port]];
+	st->vcpu = 0;
+	return 0;
+}
+
 int pv_native_channel(int cmd, void *arg)
 {
 	switch (cmd) {
@@ -126,6 +145,8 @@ int pv_native_channel(int cmd, void *arg)
 
 		return is_open(port) && use_of[port] == IPI ? send(port) : -XEN_EINVAL;
 	}
+	case EVTCHNOP_status:
+		return status(arg);
 	case EVTCHNOP_bind_vcpu:
 		return ((struct evtchn_bind_vcpu *)arg)->vcpu ? -XEN_ENOENT : 0;
 	default:

@@ -97,8 +97,9 @@ static void make_gdt(void)
 	                 "lretq\n"
 	                 "1: mov %2, %%ss\n"
 	                 "ltr %w3\n"
+	                 "lldt %w4\n" /* none: what it is at the start is not defined */
 	                 :
-	                 : "m"(pointer), "i"(NATIVE_CS), "r"(NATIVE_SS), "r"(NATIVE_TSS)
+	                 : "m"(pointer), "i"(NATIVE_CS), "r"(NATIVE_SS), "r"(NATIVE_TSS), "r"(0)
 	                 : "rax", "memory");
 }
 

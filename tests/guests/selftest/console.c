@@ -34,8 +34,12 @@ static void more_than_the_ring_is_taken(void)
 {
 	struct condev *dev;
 	unsigned int i;
+	size_t room;
 
 	ST_EQ(consfront_open(on_event, NULL, &dev), 0);
+	pv_console_drain(20 * S);
+	room = pv_console_room();
+	ST_CHECK(room == 2048 || pv_is_native(), "a ring of %lu bytes", room);
 	events = 0;
 	for (i = 0; i < 80; i++) { /* 80 lines of 64: two and a half rings */
 		char line[65];
@@ -46,7 +50,7 @@ static void more_than_the_ring_is_taken(void)
 	}
 	ST_EQ(condev_flush(dev, pv_now_ns() + 20 * S), 0);
 	pv_console_drain(20 * S);
-	ST_EQ(pv_console_room(), 2048);
+	ST_EQ(pv_console_room(), room);
 }
 
 static void reader_says_that_it_has_read(void)
@@ -72,10 +76,10 @@ static void no_input_is_no_input(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "device_opens", device_opens },
-	{ "more_than_the_ring_is_taken", more_than_the_ring_is_taken },
-	{ "reader_says_that_it_has_read", reader_says_that_it_has_read },
-	{ "no_input_is_no_input", no_input_is_no_input },
+	ST_GENERAL(device_opens),
+	ST_GENERAL(more_than_the_ring_is_taken),
+	ST_CLAIM(reader_says_that_it_has_read),
+	ST_GENERAL(no_input_is_no_input),
 };
 
 ST_FAMILY(console, claims);

@@ -112,11 +112,9 @@ static void ordinary_memory_takes_descriptors(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "gdt_page_must_be_read_only", gdt_page_must_be_read_only },
-	{ "own_segment_can_be_loaded", own_segment_can_be_loaded },
-	{ "descriptors_change_by_hypercall", descriptors_change_by_hypercall },
-	{ "bad_descriptors_make_no_gdt", bad_descriptors_make_no_gdt },
-	{ "ordinary_memory_takes_descriptors", ordinary_memory_takes_descriptors },
+	ST_CLAIM(gdt_page_must_be_read_only),        ST_CLAIM(own_segment_can_be_loaded),
+	ST_CLAIM(descriptors_change_by_hypercall),   ST_CLAIM(bad_descriptors_make_no_gdt),
+	ST_CLAIM(ordinary_memory_takes_descriptors),
 };
 
 ST_FAMILY(descr, claims);

@@ -242,17 +242,17 @@ static void areas_hold_it(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "state_of_the_machine", state_of_the_machine },
-	{ "avx_can_be_switched_on", avx_can_be_switched_on },
-	{ "hypercalls_keep_it", hypercalls_keep_it },
-	{ "sleeping_keeps_it", sleeping_keeps_it },
-	{ "traps_keep_it", traps_keep_it },
-	{ "emulation_keeps_it", emulation_keeps_it },
-	{ "events_keep_it", events_keep_it },
-	{ "library_saves_it_on_entry", library_saves_it_on_entry },
-	{ "library_saves_it_in_traps", library_saves_it_in_traps },
-	{ "without_saving_a_handler_would_spoil_it", without_saving_a_handler_would_spoil_it },
-	{ "areas_hold_it", areas_hold_it },
+	ST_GENERAL(state_of_the_machine),
+	ST_GENERAL(avx_can_be_switched_on),
+	ST_CLAIM(hypercalls_keep_it),
+	ST_CLAIM(sleeping_keeps_it),
+	ST_GENERAL(traps_keep_it),
+	ST_GENERAL(emulation_keeps_it),
+	ST_GENERAL(events_keep_it),
+	ST_GENERAL(library_saves_it_on_entry),
+	ST_GENERAL(library_saves_it_in_traps),
+	ST_GENERAL(without_saving_a_handler_would_spoil_it),
+	ST_GENERAL(areas_hold_it),
 };
 
 ST_FAMILY(fp, claims);

@@ -298,22 +298,22 @@ static void unknown_operation_is_enosys(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "reservation_is_what_the_domain_has", reservation_is_what_the_domain_has },
-	{ "highest_frames_are_told", highest_frames_are_told },
-	{ "frame_goes_and_another_comes", frame_goes_and_another_comes },
-	{ "mapped_frame_goes_when_its_mapping_goes", mapped_frame_goes_when_its_mapping_goes },
-	{ "increase_gives_frames_without_a_place", increase_gives_frames_without_a_place },
-	{ "exchange_gives_other_frames", exchange_gives_other_frames },
-	{ "exchange_must_balance", exchange_must_balance },
-	{ "contiguous_extent_can_be_had", contiguous_extent_can_be_had },
-	{ "foreign_frames_cannot_be_given_away", foreign_frames_cannot_be_given_away },
-	{ "nothing_comes_beyond_the_maximum", nothing_comes_beyond_the_maximum },
-	{ "lists_that_cannot_be_read_do_nothing", lists_that_cannot_be_read_do_nothing },
-	{ "orders_and_counts_have_a_limit", orders_and_counts_have_a_limit },
-	{ "other_domains_are_not_for_us", other_domains_are_not_for_us },
-	{ "memory_map_covers_the_domain", memory_map_covers_the_domain },
-	{ "machphys_frames_are_listed", machphys_frames_are_listed },
-	{ "unknown_operation_is_enosys", unknown_operation_is_enosys },
+	ST_CLAIM(reservation_is_what_the_domain_has),
+	ST_CLAIM(highest_frames_are_told),
+	ST_CLAIM(frame_goes_and_another_comes),
+	ST_CLAIM(mapped_frame_goes_when_its_mapping_goes),
+	ST_CLAIM(increase_gives_frames_without_a_place),
+	ST_CLAIM(exchange_gives_other_frames),
+	ST_CLAIM(exchange_must_balance),
+	ST_CLAIM(contiguous_extent_can_be_had),
+	ST_CLAIM(foreign_frames_cannot_be_given_away),
+	ST_CLAIM(nothing_comes_beyond_the_maximum),
+	ST_CLAIM(lists_that_cannot_be_read_do_nothing),
+	ST_CLAIM(orders_and_counts_have_a_limit),
+	ST_CLAIM(other_domains_are_not_for_us),
+	ST_CLAIM(memory_map_covers_the_domain),
+	ST_CLAIM(machphys_frames_are_listed),
+	ST_CLAIM(unknown_operation_is_enosys),
 };
 
 ST_FAMILY(memory, claims);

@@ -474,13 +474,13 @@ static void library_makes_and_fills_tables(void)
 	uint64_t *table = st_page();
 	uint64_t entries[3] = { 0x100ul << 12 | RO, 0, 0x101ul << 12 | RW };
 
-	ST_EQ(pv_mmu_table_make(table, 1), 0);
-	ST_EQ(pv_mmu_set_entries(table, 509, 3, entries), 0);
-	ST_EQ(pv_mmu_read_entry(table, 509) & (PV_PTE_FRAME | RW), entries[0]);
-	ST_EQ(pv_mmu_read_entry(table, 510), 0);
-	ST_EQ(pv_mmu_read_entry(table, 511) & (PV_PTE_FRAME | RW), entries[2]);
-	ST_EQ(pv_mmu_set_entries(table, 510, 3, entries), -XEN_EINVAL);
-	ST_EQ(pv_mmu_table_drop(table, 1), 0);
+	ST_EQ(PV_OP(mmu, table_make, table, 1), 0);
+	ST_EQ(PV_OP(mmu, set_entries, table, 509, 3, entries), 0);
+	ST_EQ(PV_OP(mmu, read_entry, table, 509) & (PV_PTE_FRAME | RW), entries[0]);
+	ST_EQ(PV_OP(mmu, read_entry, table, 510), 0);
+	ST_EQ(PV_OP(mmu, read_entry, table, 511) & (PV_PTE_FRAME | RW), entries[2]);
+	ST_EQ(PV_OP(mmu, set_entries, table, 510, 3, entries), -XEN_EINVAL);
+	ST_EQ(PV_OP(mmu, table_drop, table, 1), 0);
 	table[0] = 1;
 	ST_EQ(st_traps, 0);
 	st_page_free(table);
@@ -515,40 +515,39 @@ static void library_maps_all_memory(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "mapping_is_changed_at_once", mapping_is_changed_at_once },
-	{ "every_flush_flag_is_taken", every_flush_flag_is_taken },
-	{ "no_table_no_mapping", no_table_no_mapping },
-	{ "frames_of_others_cannot_be_mapped", frames_of_others_cannot_be_mapped },
-	{ "bad_bits_are_refused", bad_bits_are_refused },
-	{ "bits_for_software_are_taken", bits_for_software_are_taken },
-	{ "page_tables_cannot_be_mapped_writable", page_tables_cannot_be_mapped_writable },
-	{ "entries_change_by_machine_address", entries_change_by_machine_address },
-	{ "mapping_for_another_domain_is_denied", mapping_for_another_domain_is_denied },
-	{ "ordinary_memory_is_written_too", ordinary_memory_is_written_too },
-	{ "list_stops_at_the_first_error", list_stops_at_the_first_error },
-	{ "update_errors", update_errors },
-	{ "shared_page_is_written_too", shared_page_is_written_too },
-	{ "hypervisor_slots_cannot_be_changed", hypervisor_slots_cannot_be_changed },
-	{ "large_pages_are_refused", large_pages_are_refused },
-	{ "writable_page_cannot_become_a_table", writable_page_cannot_become_a_table },
-	{ "table_is_pinned_and_unpinned", table_is_pinned_and_unpinned },
-	{ "table_with_a_bad_entry_is_refused", table_with_a_bad_entry_is_refused },
-	{ "attached_table_maps", attached_table_maps },
-	{ "store_into_a_table_faults", store_into_a_table_faults },
-	{ "store_into_a_table_is_emulated_on_request", store_into_a_table_is_emulated_on_request },
-	{ "flushes_are_taken", flushes_are_taken },
-	{ "operations_for_owners_of_devices_are_denied",
-	  operations_for_owners_of_devices_are_denied },
-	{ "extended_operation_errors", extended_operation_errors },
-	{ "roots_must_be_tables_of_level_four", roots_must_be_tables_of_level_four },
-	{ "boot_root_is_pinned", boot_root_is_pinned },
-	{ "local_descriptor_table_is_checked_late", local_descriptor_table_is_checked_late },
-	{ "tables_cannot_be_cleared", tables_cannot_be_cleared },
-	{ "pages_are_cleared_and_copied", pages_are_cleared_and_copied },
-	{ "another_root_can_be_loaded", another_root_can_be_loaded },
-	{ "library_makes_and_fills_tables", library_makes_and_fills_tables },
-	{ "library_protects_pages", library_protects_pages },
-	{ "library_maps_all_memory", library_maps_all_memory },
+	ST_CLAIM(mapping_is_changed_at_once),
+	ST_CLAIM(every_flush_flag_is_taken),
+	ST_CLAIM(no_table_no_mapping),
+	ST_CLAIM(frames_of_others_cannot_be_mapped),
+	ST_CLAIM(bad_bits_are_refused),
+	ST_CLAIM(bits_for_software_are_taken),
+	ST_CLAIM(page_tables_cannot_be_mapped_writable),
+	ST_CLAIM(entries_change_by_machine_address),
+	ST_CLAIM(mapping_for_another_domain_is_denied),
+	ST_CLAIM(ordinary_memory_is_written_too),
+	ST_CLAIM(list_stops_at_the_first_error),
+	ST_CLAIM(update_errors),
+	ST_CLAIM(shared_page_is_written_too),
+	ST_CLAIM(hypervisor_slots_cannot_be_changed),
+	ST_CLAIM(large_pages_are_refused),
+	ST_CLAIM(writable_page_cannot_become_a_table),
+	ST_CLAIM(table_is_pinned_and_unpinned),
+	ST_CLAIM(table_with_a_bad_entry_is_refused),
+	ST_CLAIM(attached_table_maps),
+	ST_CLAIM(store_into_a_table_faults),
+	ST_CLAIM(store_into_a_table_is_emulated_on_request),
+	ST_CLAIM(flushes_are_taken),
+	ST_CLAIM(operations_for_owners_of_devices_are_denied),
+	ST_CLAIM(extended_operation_errors),
+	ST_CLAIM(roots_must_be_tables_of_level_four),
+	ST_CLAIM(boot_root_is_pinned),
+	ST_CLAIM(local_descriptor_table_is_checked_late),
+	ST_CLAIM(tables_cannot_be_cleared),
+	ST_CLAIM(pages_are_cleared_and_copied),
+	ST_CLAIM(another_root_can_be_loaded),
+	ST_GENERAL(library_makes_and_fills_tables),
+	ST_GENERAL(library_protects_pages),
+	ST_GENERAL(library_maps_all_memory),
 };
 
 ST_FAMILY(mmu, claims);

@@ -38,7 +38,7 @@ static void block_wakes_for_a_timer(void)
 	deadline = pv_now_ns() + 5 * MS;
 	pv_timer_set(deadline);
 	while (!calls)
-		ST_EQ(pv_hc_sched_op(SCHEDOP_block, NULL), 0);
+		pv_irq_wait();
 	ST_CHECK(pv_now_ns() + 1000 >= deadline, "woke early");
 	ST_EQ(pv_evtchn_close(port), 0);
 }
@@ -52,7 +52,7 @@ static void block_enables_events(void)
 	calls = 0;
 	pv_irq_disable();
 	pv_timer_set(pv_now_ns() + 2 * MS);
-	pv_hc_sched_op(SCHEDOP_block, NULL);
+	pv_irq_wait();
 	enabled = pv_irq_enabled();
 	pv_irq_enable();
 	ST_CHECK(enabled, "events are masked after it");
@@ -70,7 +70,8 @@ static void block_does_not_sleep_over_a_pending_event(void)
 	calls = 0;
 	pv_irq_disable();
 	pv_evtchn_send(port);
-	pv_hc_sched_op(SCHEDOP_block, NULL);
+	pv_irq_wait();
+	st_settle(&calls, 1);
 	ST_EQ(calls, 1);
 	ST_CHECK(pv_now_ns() - start < 5000 * MS, "slept");
 	ST_EQ(pv_evtchn_close(port), 0);
@@ -208,21 +209,21 @@ static void this_vcpu_cannot_be_initialised_again(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "yield_returns", yield_returns },
-	{ "block_wakes_for_a_timer", block_wakes_for_a_timer },
-	{ "block_enables_events", block_enables_events },
-	{ "block_does_not_sleep_over_a_pending_event", block_does_not_sleep_over_a_pending_event },
-	{ "poll_times_out", poll_times_out },
-	{ "poll_sees_a_pending_port", poll_sees_a_pending_port },
-	{ "poll_wakes_when_a_port_rises", poll_wakes_when_a_port_rises },
-	{ "poll_errors", poll_errors },
-	{ "library_waits_with_a_deadline", library_waits_with_a_deadline },
-	{ "library_waits_for_its_reason", library_waits_for_its_reason },
-	{ "unknown_operations_are_enosys", unknown_operations_are_enosys },
-	{ "shutting_others_down_is_denied", shutting_others_down_is_denied },
-	{ "watchdog_is_given_a_number", watchdog_is_given_a_number },
-	{ "this_vcpu_is_up", this_vcpu_is_up },
-	{ "this_vcpu_cannot_be_initialised_again", this_vcpu_cannot_be_initialised_again },
+	ST_CLAIM(yield_returns),
+	ST_GENERAL(block_wakes_for_a_timer),
+	ST_GENERAL(block_enables_events),
+	ST_GENERAL(block_does_not_sleep_over_a_pending_event),
+	ST_CLAIM(poll_times_out),
+	ST_CLAIM(poll_sees_a_pending_port),
+	ST_CLAIM(poll_wakes_when_a_port_rises),
+	ST_CLAIM(poll_errors),
+	ST_GENERAL(library_waits_with_a_deadline),
+	ST_GENERAL(library_waits_for_its_reason),
+	ST_CLAIM(unknown_operations_are_enosys),
+	ST_CLAIM(shutting_others_down_is_denied),
+	ST_CLAIM(watchdog_is_given_a_number),
+	ST_CLAIM(this_vcpu_is_up),
+	ST_CLAIM(this_vcpu_cannot_be_initialised_again),
 };
 
 ST_FAMILY(sched, claims);

@@ -28,7 +28,7 @@ static void domain_is_unprivileged(void)
 
 static void command_line_ends(void)
 {
-	const char *c = (const char *)pv_boot.start->cmd_line;
+	const char *c = pv_boot.cmdline;
 
 	ST_CHECK(strnlen(c, MAX_GUEST_CMDLINE) < MAX_GUEST_CMDLINE, "not ended by a 0");
 }
@@ -172,22 +172,36 @@ static void machphys_cannot_be_written(void)
 	ST_EQ(((const uint64_t *)map.v_start)[pv_p2m(0x100)], 0x100);
 }
 
+/* Every recorded call through the table has become something else. */
+static void call_sites_are_direct(void)
+{
+	static const uint8_t indirect[2][3] = { { 0xff, 0x14, 0x25 }, { 0xff, 0x24, 0x25 } };
+	const struct pv_patch_site *site;
+
+	ST_CHECK(pv_patch_end - pv_patch_start > 10, "only %ld call sites",
+	         pv_patch_end - pv_patch_start);
+	for (site = pv_patch_start; site < pv_patch_end; site++)
+		ST_CHECK(memcmp(site->at, indirect[site->is_jump], 3), "the one at %p is not",
+		         (void *)site->at);
+}
+
 static const struct st_claim claims[] = {
-	{ "magic_names_the_abi", magic_names_the_abi },
-	{ "domain_is_unprivileged", domain_is_unprivileged },
-	{ "command_line_ends", command_line_ends },
-	{ "page_count_is_the_reservation", page_count_is_the_reservation },
-	{ "boot_region_is_in_order", boot_region_is_in_order },
-	{ "boot_region_has_room_and_a_round_end", boot_region_has_room_and_a_round_end },
-	{ "identity_of_virtual_and_pseudo_physical", identity_of_virtual_and_pseudo_physical },
-	{ "page_tables_are_read_only", page_tables_are_read_only },
-	{ "rings_have_pages_and_ports", rings_have_pages_and_ports },
-	{ "shared_page_is_not_one_of_ours", shared_page_is_not_one_of_ours },
-	{ "tables_agree_on_every_frame", tables_agree_on_every_frame },
-	{ "machine_frames_are_not_pseudo_physical", machine_frames_are_not_pseudo_physical },
-	{ "machphys_mapping_is_found", machphys_mapping_is_found },
-	{ "machphys_is_at_the_fixed_address", machphys_is_at_the_fixed_address },
-	{ "machphys_cannot_be_written", machphys_cannot_be_written },
+	ST_GENERAL(call_sites_are_direct),
+	ST_CLAIM(magic_names_the_abi),
+	ST_CLAIM(domain_is_unprivileged),
+	ST_GENERAL(command_line_ends),
+	ST_CLAIM(page_count_is_the_reservation),
+	ST_CLAIM(boot_region_is_in_order),
+	ST_CLAIM(boot_region_has_room_and_a_round_end),
+	ST_CLAIM(identity_of_virtual_and_pseudo_physical),
+	ST_CLAIM(page_tables_are_read_only),
+	ST_CLAIM(rings_have_pages_and_ports),
+	ST_CLAIM(shared_page_is_not_one_of_ours),
+	ST_GENERAL(tables_agree_on_every_frame),
+	ST_CLAIM(machine_frames_are_not_pseudo_physical),
+	ST_CLAIM(machphys_mapping_is_found),
+	ST_CLAIM(machphys_is_at_the_fixed_address),
+	ST_CLAIM(machphys_cannot_be_written),
 };
 
 ST_FAMILY(start, claims);

@@ -237,17 +237,17 @@ static void transaction_tells_at_its_end(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "connection_is_made", connection_is_made },
-	{ "own_folder_is_readable", own_folder_is_readable },
-	{ "toolstacks_nodes_are_not_ours", toolstacks_nodes_are_not_ours },
-	{ "values_are_kept", values_are_kept },
-	{ "folders_are_listed", folders_are_listed },
-	{ "nonsense_is_refused", nonsense_is_refused },
-	{ "permissions_are_ours_to_give", permissions_are_ours_to_give },
-	{ "transactions_are_apart", transactions_are_apart },
-	{ "conflict_is_found", conflict_is_found },
-	{ "changes_are_told", changes_are_told },
-	{ "transaction_tells_at_its_end", transaction_tells_at_its_end },
+	ST_CLAIM(connection_is_made),
+	ST_CLAIM(own_folder_is_readable),
+	ST_CLAIM(toolstacks_nodes_are_not_ours),
+	ST_CLAIM(values_are_kept),
+	ST_CLAIM(folders_are_listed),
+	ST_CLAIM(nonsense_is_refused),
+	ST_CLAIM(permissions_are_ours_to_give),
+	ST_CLAIM(transactions_are_apart),
+	ST_CLAIM(conflict_is_found),
+	ST_CLAIM(changes_are_told),
+	ST_CLAIM(transaction_tells_at_its_end),
 };
 
 ST_FAMILY(store, claims);

@@ -24,6 +24,7 @@
 struct st_claim {
 	const char *name;
 	void (*run)(void);
+	bool is_general;
 };
 
 struct st_family {
@@ -31,6 +32,19 @@ struct st_family {
 	const struct st_claim *claims;
 	unsigned int count;
 };
+
+/*
+ * A claim in its family's list, with the name of its function. A general one is about the library or
+ * the processor, not about a hypervisor, and runs natively too.
+ */
+#define ST_CLAIM(claim)              \
+	{                            \
+#claim, claim, false \
+	}
+#define ST_GENERAL(claim)           \
+	{                           \
+#claim, claim, true \
+	}
 
 #define ST_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -121,5 +135,11 @@ domid_t st_own_domid(void);
 
 /* Busy until system time has advanced so far. */
 void st_spin_ns(uint64_t ns);
+
+/*
+ * Until *count is n, or a while has passed. An event that was held back by the mask comes as the mask
+ * goes from a hypervisor, and natively a few microseconds later, when the timer chip strikes.
+ */
+void st_settle(const volatile unsigned int *count, unsigned int n);
 
 #endif /* TESTS_GUESTS_SELFTEST_TEST_H */

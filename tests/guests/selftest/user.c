@@ -100,7 +100,7 @@ static int open_space(enum pv_roots roots)
 	int rc = is_ready ? 0 : pv_aspace_init();
 
 	/* Claims of other families have registered call-backs of their own. */
-	if (!is_ready && !rc)
+	if (!is_ready && !rc && !pv_is_native())
 		rc = pv_traps_init();
 	is_ready = true;
 	if (!kernel_stack) {
@@ -419,14 +419,15 @@ static const uint64_t *map_with_bits(uint64_t bits)
 {
 	struct pv_pt_write w;
 	const uint64_t *table = as.user;
+	const struct pv_flush flush = { .cpus = 1 };
 	unsigned int level;
 
 	for (level = 4; level > 1; level--)
 		table = pv_pfn_to_virt(
-			pv_pte_mfn(pv_mmu_read_entry(table, pv_mmu_index(DATA, level))));
+			pv_pte_mfn(PV_OP(mmu, read_entry, table, pv_mmu_index(DATA, level))));
 	w.entry = (uint64_t *)&table[pv_mmu_index(DATA, 1)];
 	w.value = pv_pte(pv_virt_to_pfn(data), PV_PTE_PRESENT | PV_PTE_USER | bits);
-	pv_mmu_write_entries(&w, 1, &(struct pv_flush){ .cpus = 1 });
+	PV_OP(mmu, write_entries, &w, 1, &flush);
 	return &table[pv_mmu_index(DATA, 1)];
 }
 
@@ -545,26 +546,26 @@ static void loaded_root_outlives_its_pin(void)
 }
 
 static const struct st_claim claims[] = {
-	{ "system_call_arrives", system_call_arrives },
-	{ "kernel_is_entered_masked", kernel_is_entered_masked },
-	{ "fault_says_user", fault_says_user },
-	{ "event_interrupts_a_program", event_interrupts_a_program },
-	{ "pending_event_comes_first", pending_event_comes_first },
-	{ "program_sees_its_own_pages", program_sees_its_own_pages },
-	{ "program_sees_no_kernel_page", program_sees_no_kernel_page },
-	{ "kernel_sees_when_asked_to", kernel_sees_when_asked_to },
-	{ "one_root_serves_both", one_root_serves_both },
-	{ "mapping_changes_between_visits", mapping_changes_between_visits },
-	{ "roots_can_take_turns", roots_can_take_turns },
-	{ "segment_bases_are_the_programs", segment_bases_are_the_programs },
-	{ "floating_point_crosses", floating_point_crosses },
-	{ "privileged_flags_stay_ours", privileged_flags_stay_ours },
-	{ "accessed_is_set_by_a_read", accessed_is_set_by_a_read },
-	{ "dirty_is_set_by_a_write", dirty_is_set_by_a_write },
-	{ "bits_can_be_kept_by_an_update", bits_can_be_kept_by_an_update },
-	{ "linear_table_shows_the_tables", linear_table_shows_the_tables },
-	{ "tables_can_be_shared", tables_can_be_shared },
-	{ "loaded_root_outlives_its_pin", loaded_root_outlives_its_pin },
+	ST_GENERAL(system_call_arrives),
+	ST_GENERAL(kernel_is_entered_masked),
+	ST_GENERAL(fault_says_user),
+	ST_GENERAL(event_interrupts_a_program),
+	ST_GENERAL(pending_event_comes_first),
+	ST_GENERAL(program_sees_its_own_pages),
+	ST_GENERAL(program_sees_no_kernel_page),
+	ST_CLAIM(kernel_sees_when_asked_to),
+	ST_CLAIM(one_root_serves_both),
+	ST_GENERAL(mapping_changes_between_visits),
+	ST_GENERAL(roots_can_take_turns),
+	ST_GENERAL(segment_bases_are_the_programs),
+	ST_GENERAL(floating_point_crosses),
+	ST_GENERAL(privileged_flags_stay_ours),
+	ST_GENERAL(accessed_is_set_by_a_read),
+	ST_GENERAL(dirty_is_set_by_a_write),
+	ST_CLAIM(bits_can_be_kept_by_an_update),
+	ST_CLAIM(linear_table_shows_the_tables),
+	ST_CLAIM(tables_can_be_shared),
+	ST_CLAIM(loaded_root_outlives_its_pin),
 };
 
 ST_FAMILY(user, claims);
