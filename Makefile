@@ -195,6 +195,7 @@ help:
 #: make bench-engine     the process engine's own paths, without the core
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-blk        a guest's disk beside pread, AIO and io_uring, on tmpfs and on the machine's disk
+#: make bench-net        a guest's network, over TAP and to another guest, beside a veth pair and a unix socket pair
 #: make bench-os         what a guest's programs pay for system calls, faults, forks; beside native and User-mode Linux
 #: make bench-exits      exits per operation on the kvm engine, here and under an emulated kvm-amd; FULL=1 Linux there, too
 #: make install          DESTDIR= PREFIX=/usr/local
@@ -358,6 +359,13 @@ bench: all bench-bins
 	@echo "the figures are in $(O)/bench/bench.tsv, with charts in $(O)/bench/bench.html"
 bench-compare: $(O)/bench/diff
 	$(Q)$(O)/bench/diff $(A) $(B)
+
+$(O)/bench/net: $(addprefix tests/bench/,net.c net_native.c figures.c spawn.c net_native.h figures.h spawn.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+.PHONY: bench-net
+bench-net: all $(O)/bench/net
+	$(Q)$(O)/bench/net $(O)/paravane $(O)/guests $(BENCH_ROUNDS) $(O)/bench/net.tsv
 
 $(O)/bench/os: $(addprefix tests/bench/,os.c figures.c spawn.c uml.c figures.h spawn.h uml.h)
 	@mkdir -p $(@D)

@@ -9,6 +9,7 @@
  *   rtt               UDP round trips with to=A.B.C.D, port 7: "net rtt: MIN MEDIAN ns"
  *   send, receive     a TCP stream to port 9, from port 19, for ms=N: "net send: N MB/s"
  *   flood             64-byte UDP packets to port 9 for ms=N: "net flood: N packets/s"
+ *   count             UDP packets to port 9, for ms=N from the first: "net counts", then "net count: N packets/s"
  *   ping              one echo request: "PASS ping"
  *   Also: ip=A.B.C.D/BITS gw=A.B.C.D, else the address comes by DHCP; stop=1: ends the server.
  *
@@ -361,6 +362,25 @@ static void flood(void)
 	       (unsigned long long)(n * SECOND / (pv_now_ns() - start)), (unsigned long long)full);
 }
 
+static void count(void)
+{
+	uint64_t start = 0, end = pv_now_ns() + 20 * SECOND, n = 0;
+
+	if (net_udp_open(net, 9, &sink))
+		pv_panic("netbench: no memory");
+	pv_log("net counts\n");
+	while (pv_now_ns() < end) {
+		if (net_udp_receive(sink, buffer, 1472, NULL, NULL, SECOND / 10) < 0)
+			continue;
+		if (!n++) {
+			start = pv_now_ns();
+			end = start + word_number("ms=", 1000) * MS;
+		}
+	}
+	pv_log("net count: %llu packets/s\n",
+	       (unsigned long long)(n * SECOND / (pv_now_ns() - start)));
+}
+
 static void stream(bool out)
 {
 	uint64_t start, end, n = 0;
@@ -429,6 +449,8 @@ void kernel_main(const struct pv_boot *boot)
 		round_trips();
 	else if (begins("flood"))
 		flood();
+	else if (begins("count"))
+		count();
 	else if (begins("ping"))
 		ping();
 	else
