@@ -220,7 +220,7 @@ INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
 check: all units bench-bins
 	$(Q)tests/check-all.sh
 
-check-guest: all hostile-bins bench-bins
+check-guest: all hostile-bins bench-bins fullvirt-bins
 	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
@@ -314,6 +314,18 @@ $(HOSTILE_ELFS): $(O)/hostile/%: $$(call hostile_objs,$$*) $(O)/libpvguest.a pvo
 	@mkdir -p $(@D)
 	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
+# ---- tests/fullvirt: kernels that boot natively and use nothing of the library -----------------------
+
+FULLVIRT_ELFS := $(patsubst tests/fullvirt/%/,$(O)/fullvirt/%,$(wildcard tests/fullvirt/*/))
+fullvirt_objs  = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/fullvirt/$(1)/*.c tests/fullvirt/$(1)/*.S))
+$(FULLVIRT_ELFS): $(O)/fullvirt/%: $$(call fullvirt_objs,$$*) tests/fullvirt/%/link.lds
+	$(call say,GUESTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,--no-warn-rwx-segments -T tests/fullvirt/$*/link.lds -o $@ $(filter %.o,$^)
+.PHONY: fullvirt-bins
+fullvirt-bins: $(FULLVIRT_ELFS)
+
 $(O)/host/tests/hostile/%: HOST_FLAGS += -DPARAVANE_HOST_ABI
 $(O)/hostile/harness: $(O)/host/tests/hostile/harness.c.o $(O)/libparavane.a
 	$(call say,LD,$@)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "hypervisor-stub/engines/process/options.h"
+#include "hypervisor-stub/toolstack/full.h"
 #include "hypervisor-stub/toolstack/options.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
@@ -44,7 +45,7 @@ int main(int argc, char **argv)
 		process_options.spin = o.spin;
 		if (o.processes)
 			process_options.max_processes = o.processes;
-		return run_machine(&o);
+		return o.fullvirt ? run_full(&o) : run_machine(&o);
 	}
 	return STATUS_OURS;
 }

@@ -16,10 +16,12 @@
 #include "hypervisor-stub/toolstack/engines.h"
 #include "hypervisor-stub/toolstack/verbs.h"
 
-#define DEFAULT_MEMORY   (UINT64_C(128) << 20)
-#define MAX_MEMORY       (UINT64_C(1) << 40)
-#define MAX_TIMEOUT_SEC  1e9
-#define DEFAULT_GRACE_NS UINT64_C(10000000000)
+#define FULLVIRT_MIN_MEMORY (UINT64_C(4) << 20)
+#define FULLVIRT_MAX_MEMORY (UINT64_C(3) << 30)
+#define DEFAULT_MEMORY      (UINT64_C(128) << 20)
+#define MAX_MEMORY          (UINT64_C(1) << 40)
+#define MAX_TIMEOUT_SEC     1e9
+#define DEFAULT_GRACE_NS    UINT64_C(10000000000)
 
 struct parse {
 	struct options *o;
@@ -146,6 +148,14 @@ static int set_engine(struct parse *p, const char *text)
 	if (!engines_knows(text))
 		return refuse(p, "--engine: '%s' is unknown; give " ENGINES_NAMES, text);
 	p->o->engine = text;
+	return 0;
+}
+
+static int set_mode(struct parse *p, const char *text)
+{
+	if (strcmp(text, "pv") && strcmp(text, "fullvirt"))
+		return refuse(p, "--mode: '%s' is unknown; give pv or fullvirt", text);
+	p->o->fullvirt = text[0] == 'f';
 	return 0;
 }
 
@@ -341,6 +351,8 @@ static const struct option_row {
 	  "of several guests, the one that has the terminal" },
 	{ "--engine", HAS_VALUE, "NAME", set_engine,
 	  "what runs guest code: auto, process, kvm (auto)" },
+	{ "--mode", HAS_VALUE, "MODE", set_mode,
+	  "pv, or fullvirt: a virtual PC, the kernel entered natively (pv)" },
 	{ "--spin", NO_VALUE, NULL, set_spin,
 	  "wait for a guest's calls on an idle core, awake: faster, dearer" },
 	{ "--processes", HAS_VALUE, "N", set_processes,
@@ -434,6 +446,25 @@ static int check_files(struct parse *p)
 	return 0;
 }
 
+/* A virtual PC is one kernel with what its devices can do. */
+static int check_mode(struct parse *p)
+{
+	const struct options *o = p->o;
+
+	if (!o->fullvirt)
+		return 0;
+	if (!o->guest.kernel)
+		return refuse(p, "--mode fullvirt runs one kernel; configuration files are for pv");
+	if (o->guest.vcpus > 1 || o->guest.max_vcpus > 1)
+		return refuse(p, "--vcpus: a machine of --mode fullvirt has 1; leave it out");
+	if (o->guest.memory < FULLVIRT_MIN_MEMORY || o->guest.memory > FULLVIRT_MAX_MEMORY)
+		return refuse(p, "--memory: a machine of --mode fullvirt has 4M to 3G");
+	if (o->trace)
+		return refuse(
+			p, "--trace shows hypercalls, which --mode fullvirt has not; use --stats");
+	return 0;
+}
+
 static int parse_run(struct parse *p, int argc, char *const *argv)
 {
 	bool options_over = false;
@@ -452,7 +483,9 @@ static int parse_run(struct parse *p, int argc, char *const *argv)
 		else
 			rc = add_file(p, argv[i]);
 	}
-	return rc ? rc : check_files(p);
+	if (!rc)
+		rc = check_files(p);
+	return rc ? rc : check_mode(p);
 }
 
 int options_parse(struct options *o, int argc, char *const *argv, char *why, size_t why_len)

@@ -81,6 +81,7 @@ struct options {
 	const char *console;       /* the domain that has the terminal; NULL: not said */
 	uint64_t grace_ns;         /* for a shutdown that SIGTERM asks for */
 	const char *engine;        /* "auto", or an engine's name */
+	bool fullvirt;             /* a virtual PC in place of a paravirtual machine */
 	bool verbose;
 	bool spin;           /* the process engine's two options */
 	unsigned processes;  /* 0: its default */

@@ -27,8 +27,6 @@
 #include "hypervisor-stub/toolstack/status.h"
 #include "hypervisor-stub/toolstack/terminal.h"
 
-#define KEY_END 0x1d /* Ctrl-] */
-
 struct run {
 	const struct options *o;
 	struct plan plan;
@@ -142,7 +140,7 @@ static void on_input(void *arg, short revents)
 		set_input(r);
 		return;
 	}
-	if (r->in_is_tty && memchr(r->typed, KEY_END, (size_t)n)) {
+	if (r->in_is_tty && memchr(r->typed, RUN_KEY_END, (size_t)n)) {
 		cut(r, STATUS_KEYBOARD);
 		return;
 	}
@@ -160,7 +158,7 @@ static void on_timeout(void *arg, short revents)
 	cut(r, STATUS_TIMEOUT);
 }
 
-static int open_timer(uint64_t ns)
+int run_open_timer(uint64_t ns)
 {
 	struct itimerspec t = {
 		.it_value = { .tv_sec = (time_t)(ns / 1000000000),
@@ -205,7 +203,7 @@ static void close_down(struct run *r, int status)
 		any |= asked[i];
 	}
 	if (any)
-		r->grace_fd = open_timer(r->o->grace_ns);
+		r->grace_fd = run_open_timer(r->o->grace_ns);
 	if (r->grace_fd < 0) {
 		cut(r, status);
 		return;
@@ -247,19 +245,19 @@ static void on_signal(void *arg, short revents)
 }
 
 /* What our parent ignores stays ignored. */
-static int open_signals(struct run *r)
+int run_open_signals(sigset_t *set, bool does_stats)
 {
 	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
 	struct sigaction old;
 
-	sigemptyset(&r->signals);
+	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (!sigaction(wanted[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&r->signals, wanted[i]);
+			sigaddset(set, wanted[i]);
 	}
-	if (r->observe.does_stats)
-		sigaddset(&r->signals, SIGUSR1);
-	return signalfd(-1, &r->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (does_stats)
+		sigaddset(set, SIGUSR1);
+	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* ---- the machine ---------------------------------------------------------------------------- */
@@ -297,12 +295,12 @@ static int watch(struct run *r)
 	struct machine_listener l = { on_ended, on_over, on_input_room, NULL, r };
 	struct loop *loop = &r->machine.loop;
 
-	r->signal_fd = open_signals(r);
+	r->signal_fd = run_open_signals(&r->signals, r->observe.does_stats);
 	if (r->signal_fd < 0)
 		return -errno;
 	loop_add(loop, r->signal_fd, POLLIN, on_signal, r);
 	if (r->o->timeout_ns) {
-		r->timer_fd = open_timer(r->o->timeout_ns);
+		r->timer_fd = run_open_timer(r->o->timeout_ns);
 		if (r->timer_fd < 0)
 			return -errno;
 		loop_add(loop, r->timer_fd, POLLIN, on_timeout, r);
@@ -359,8 +357,7 @@ static int with_machine(struct run *r)
 	return status;
 }
 
-/* Descriptors 0 to 2 exist from here on, so that no file of ours takes one of those numbers. */
-static void fill_standard_descriptors(void)
+void run_fill_descriptors(void)
 {
 	int fd;
 
@@ -443,7 +440,7 @@ int run_machine(const struct options *o)
 	}
 	r->o = o;
 	r->signal_fd = r->timer_fd = r->grace_fd = -1;
-	fill_standard_descriptors();
+	run_fill_descriptors();
 	status = run(r);
 	free(r);
 	return status;

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# --mode fullvirt: a kernel that is entered natively finds a processor that does what hardware does,
+# and the command does what it does for the other mode. The processor test also runs on QEMU, which
+# keeps it honest.
+. "$(dirname "$0")/../lib.sh"
+
+CPU=$O/fullvirt/cpu
+run() { limited 60 "$PARAVANE" run --mode fullvirt "$@"; }
+
+run --memory 16M --stats "$CPU" >"$work/cpu" 2>"$work/stats" </dev/null
+expect "the processor test ends with its own code" 0 $?
+verdicts "the processor" "$work/cpu"
+contains "it comes to its end" "$work/cpu" '^processor test done'
+contains "--stats counts exits by kind" "$work/stats" '^ +[0-9]+  cr3 load$'
+
+if command -v qemu-system-x86_64 >/dev/null; then
+	limited 90 qemu-system-x86_64 -accel tcg -display none -serial "file:$work/qemu" -no-reboot -m 16 \
+	    -device isa-debug-exit,iobase=0xf4,iosize=1 -kernel "$CPU" </dev/null >/dev/null 2>&1
+	expect "the same on QEMU" 1 $? # its device turns 0 into 1
+	expect "the same verdicts on QEMU" "$(grep -ac ^PASS "$work/cpu")" "$(grep -ac ^PASS "$work/qemu")"
+else
+	skip "the same on QEMU" "no qemu-system-x86_64"
+fi
+
+run --timeout 0.3 "$CPU" >/dev/null 2>&1 </dev/null
+case $? in 0|12) pass "--timeout ends it";; *) fail "--timeout ends it" "status $?";; esac
+run --vcpus 2 "$CPU" >/dev/null 2>"$work/why" </dev/null
+expect "two processors are refused" 2 $?
+contains "and why" "$work/why" 'has 1'
+run "$PARAVANE" >/dev/null 2>"$work/why" </dev/null
+expect "what is no kernel is refused" 2 $?
+contains "with a sentence" "$work/why" 'PHYS32_ENTRY'
+run --memory 4G "$CPU" >/dev/null 2>"$work/why" </dev/null
+expect "too much memory is refused" 2 $?
+
+"$PARAVANE" run --mode fullvirt "$CPU" >/dev/null 2>&1 </dev/null &
+pid=$!
+children+=($pid)
+sleep 0.2
+kill -TERM $pid 2>/dev/null
+wait $pid
+case $? in 0|143) pass "SIGTERM ends it";; *) fail "SIGTERM ends it" "status $?";; esac
+expect "nothing is left behind" 0 "$(processes_of "mode fullvirt $CPU")"
+finish
