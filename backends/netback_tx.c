@@ -292,41 +292,12 @@ static int collect(struct netback_queue *q)
 
 /* ---- to the port ------------------------------------------------------------------------------ */
 
-static void send_segment(void *arg, struct netpkt *segment)
-{
-	struct netback_queue *q = arg;
-	struct netport *port = q->nb->port;
-
-	if (!port->ops->send(port, q->index, segment, 1))
-		NETBACK_COUNT(q, tx_dropped, 1);
-}
-
-/* For a port that knows packets only as they are on the wire. Returns how many were taken. */
-static unsigned send_plain(struct netback_queue *q, struct netpkt *p, unsigned nr)
-{
-	struct netport *port = q->nb->port;
-	unsigned done = 0;
-
-	for (; done < nr; done++, p++) {
-		if (p->meta.gso != NETPKT_GSO_NONE) {
-			/* Segments that find no room are lost: half a packet cannot be taken. */
-			netpkt_segment(p, send_segment, q);
-			continue;
-		}
-		if (p->meta.csum_partial)
-			netpkt_fill_checksum(p);
-		if (!port->ops->send(port, q->index, p, 1))
-			break;
-	}
-	return done;
-}
-
 /* Hands the batch over and answers what was taken. */
 static void hand_over(struct netback_queue *q)
 {
 	struct netport *port = q->nb->port;
 	struct netpkt *p = &q->pkt[q->batch_first];
-	unsigned nr = q->batch_end - q->batch_first, taken;
+	unsigned nr = q->batch_end - q->batch_first, taken, lost = 0;
 	unsigned long long bytes = 0, gso = 0;
 
 	if (!nr)
@@ -335,7 +306,8 @@ static void hand_over(struct netback_queue *q)
 		bytes += p[i].len;
 		gso += p[i].meta.gso != NETPKT_GSO_NONE;
 	}
-	taken = port->offload ? port->ops->send(port, q->index, p, nr) : send_plain(q, p, nr);
+	taken = netpkt_send(port, q->index, p, nr, &lost);
+	NETBACK_COUNT(q, tx_dropped, lost);
 	if (taken < nr) {
 		q->stopped = true;
 		NETBACK_COUNT(q, stops, 1);

@@ -360,3 +360,68 @@ void netpkt_segment(struct netpkt *p, void (*emit)(void *arg, struct netpkt *seg
 		done += len;
 	}
 }
+
+/* ---- headers that were left to the hardware ----------------------------------------------------- */
+
+void netpkt_fill_ip_checksum(struct netpkt *p)
+{
+	struct netpkt_headers h;
+	uint8_t *ip;
+
+	if (netpkt_headers(p, &h) || h.ip_version != 4)
+		return;
+	ip = (uint8_t *)p->iov[0].iov_base + h.l3;
+	fix_ipv4(ip, get16(ip + 2), 0);
+}
+
+void netpkt_complete_gso(struct netpkt *p)
+{
+	struct netpkt_headers h;
+	uint8_t *head = p->iov[0].iov_base, *ip;
+
+	if (netpkt_headers(p, &h) || h.protocol != PROTO_TCP)
+		return;
+	ip = head + h.l3;
+	if (h.ip_version == 4)
+		fix_ipv4(ip, p->len - h.l3, 0);
+	else
+		put16(ip + 4, (uint16_t)(p->len - h.l3 - 40));
+	put16(head + h.l4 + TCP_CSUM, pseudo_sum(ip, p->len - h.l4, PROTO_TCP));
+}
+
+/* ---- to a port ---------------------------------------------------------------------------------- */
+
+struct plain_send {
+	struct netport *port;
+	unsigned queue, lost;
+};
+
+static void send_segment(void *arg, struct netpkt *segment)
+{
+	struct plain_send *to = arg;
+
+	if (!to->port->ops->send(to->port, to->queue, segment, 1))
+		to->lost++;
+}
+
+unsigned netpkt_send(struct netport *port, unsigned queue, struct netpkt *p, unsigned nr,
+                     unsigned *lost)
+{
+	struct plain_send to = { port, queue, 0 };
+	unsigned done = 0;
+
+	if (port->offload)
+		return port->ops->send(port, queue, p, nr);
+	for (; done < nr; done++, p++) {
+		if (p->meta.gso != NETPKT_GSO_NONE) {
+			netpkt_segment(p, send_segment, &to);
+			continue;
+		}
+		if (p->meta.csum_partial)
+			netpkt_fill_checksum(p);
+		if (!port->ops->send(port, queue, p, 1))
+			break;
+	}
+	*lost += to.lost;
+	return done;
+}

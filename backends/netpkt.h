@@ -42,6 +42,22 @@ void netpkt_fill_checksum(struct netpkt *p);
  */
 void netpkt_segment(struct netpkt *p, void (*emit)(void *arg, struct netpkt *segment), void *arg);
 
+/*
+ * For packets whose sender leaves the IPv4 header's checksum, or with gso also the lengths in the
+ * headers, to the hardware: fills in what ports and guests expect to find. The meta is one that
+ * netpkt_describe() made; the head is our own copy.
+ */
+void netpkt_fill_ip_checksum(struct netpkt *p);
+void netpkt_complete_gso(struct netpkt *p);
+
+/*
+ * netpkt_send - to a port, what it does not do itself being done before
+ * lost: counts segments that found no room; half a packet cannot be taken
+ * Returns how many packets were taken. One call at a time for each queue.
+ */
+unsigned netpkt_send(struct netport *port, unsigned queue, struct netpkt *p, unsigned nr,
+                     unsigned *lost);
+
 /* Copies from a packet's bytes; offset + len within it. */
 void netpkt_copy_out(const struct netpkt *p, uint32_t offset, void *to, uint32_t len);
 

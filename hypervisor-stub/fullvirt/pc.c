@@ -36,6 +36,11 @@ static int add_devices(struct fv_pc *pc, const struct fv_pc_config *config)
 		rc = fv_pci_create(&pc->pci, pc->bus);
 	if (!rc)
 		rc = fv_ide_create(&pc->ide, pc->bus, pc->pci, config->disks);
+	for (unsigned i = 0; i < FV_PC_NETS && !rc; i++)
+		if (config->nets[i].port)
+			rc = fv_e1000_create(&pc->net[i], pc->bus, pc->pci, pc->timers,
+			                     FV_PC_NET_SLOT + i, config->nets[i].port,
+			                     config->nets[i].mac);
 	return rc;
 }
 
@@ -68,6 +73,9 @@ int fv_pc_create(struct fv_pc **out, const struct fv_pc_config *config, char *wh
 
 void fv_pc_destroy(struct fv_pc *pc)
 {
+	for (unsigned i = 0; i < FV_PC_NETS; i++)
+		if (pc->net[i])
+			fv_e1000_destroy(pc->net[i]);
 	if (pc->ide)
 		fv_ide_destroy(pc->ide);
 	if (pc->pci)
