@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hypervisor-stub/fullvirt/ring3.h"
+#include "hypervisor-stub/fullvirt/patch.h"
 
 #define ROOT_KERNEL (UINT64_C(1) << 41) /* numbers that no frame has */
 #define ROOT_USER   (UINT64_C(1) << 42)
@@ -265,6 +265,19 @@ static bool fill_data(struct fv_cpu *c, uint64_t va, const struct fv_walk *w)
 	return hand_to_engine(c, &run);
 }
 
+/* Where an instruction begins: at va, or behind one that began in the page before and goes over. */
+static uint64_t entry_at(const struct fv_cpu *c, uint64_t va)
+{
+	uint64_t rip = c->v->regs.rip;
+	const struct fv_code *before = fv_code_find(c, rip);
+	struct x86_insn insn;
+
+	if (FV_PAGE_OF(rip) + FV_PAGE != va || !before ||
+	    !fv_code_decode(c, before, (unsigned)(rip % FV_PAGE), &insn))
+		return va;
+	return rip + insn.len;
+}
+
 static bool fill_code(struct fv_cpu *c, uint64_t va, const struct fv_walk *w)
 {
 	struct hv_run_map run = { .root = c->kernel_root, .nr = 1, .executable = true, .miss = va };
@@ -272,7 +285,7 @@ static bool fill_code(struct fv_cpu *c, uint64_t va, const struct fv_walk *w)
 
 	if (!fv_shadow_note(&c->kernel, &c->mem, va, w))
 		return false;
-	code = fv_code_enter(c, FV_PAGE_OF(va), FV_PAGE_OF(w->gpa), va);
+	code = fv_code_enter(c, FV_PAGE_OF(va), FV_PAGE_OF(w->gpa), entry_at(c, va));
 	if (!code) {
 		fv_end(c->m, FV_END_OURS, 0, "memory for copies of code is short");
 		return true;

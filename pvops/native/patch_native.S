@@ -3,6 +3,9 @@
  * Operations of a native kernel that are a few instructions, as code that call sites are rewritten
  * with (patch.h); each piece is a function too, for calls through the table.
  *
+ * They have pages to themselves: they are read before any of them is executed, and an emulator that runs
+ * kernel code at ring 3 may show other bytes in a page that executes.
+ *
  * Of the interrupt flag's only rax, rcx and the flags are lost. The state that save answers is the
  * flags register.
  */
@@ -22,7 +25,8 @@ pv_native_\name\()_end:
 	ret
 	.endm
 
-	.text
+	.section .text.pv_native_pieces, "ax", @progbits
+	.balign 4096
 
 	code irq_save
 	pushfq
@@ -86,5 +90,6 @@ pv_native_\name\()_end:
 	sti
 	hlt
 	code_end irq_wait
+	.balign 4096
 
 	.section .note.GNU-stack, "", @progbits

@@ -23,6 +23,31 @@ else
 	skip "the same on QEMU" "no qemu-system-x86_64"
 fi
 
+# The guests of the library, by their native side; their claims are those of test_native.sh.
+# guest SECONDS KERNEL CMDLINE [OPTION...]: its output in $work/out; the status in $rc
+guest() {
+	local seconds=$1 kernel=$2 cmdline=$3; shift 3
+	limited "$seconds" "$PARAVANE" run --mode fullvirt --cmdline "$cmdline" --memory 64M "$@" "$kernel" >"$work/raw" 2>"$work/err"
+	rc=$?
+	tr -d '\r' <"$work/raw" >"$work/out"
+}
+guest 20 "$GUESTS/hello" "" </dev/null
+expect "hello powers off" 0 "$rc"
+contains "hello speaks" "$work/out" 'hello: [0-9]+ KiB of memory'
+guest 60 "$GUESTS/selftest" "" </dev/null
+expect "selftest powers off" 0 "$rc"
+contains "selftest closes" "$work/out" '^selftest: [0-9]+ passed, 0 failed'
+grep -v ': of the paravirtual machine$' "$work/out" >"$work/claims"
+verdicts "selftest" "$work/claims"
+guest 60 "$GUESTS/unix" run=utest </dev/null
+expect "utest powers off" 0 "$rc"
+contains "utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
+verdicts "utest" "$work/out"
+(sleep 0.5; printf 'echo a b c | cat | wc\nexit 7\n'; sleep 0.5) | guest 20 "$GUESTS/unix" "run=sh"
+contains "what is typed reaches the shell" "$work/out" '^ *1 +3 +6'
+guest 20 "$GUESTS/unix" "run=echo from the ramdisk" --ramdisk "$O/unix.cpio" </dev/null
+contains "a ramdisk" "$work/out" '^from the ramdisk'
+
 run --timeout 0.3 "$CPU" >/dev/null 2>&1 </dev/null
 case $? in 0|12) pass "--timeout ends it";; *) fail "--timeout ends it" "status $?";; esac
 run --vcpus 2 "$CPU" >/dev/null 2>"$work/why" </dev/null
