@@ -28,10 +28,14 @@ static void indirect(uint8_t code[INDIRECT_LEN], bool is_jump, uint64_t word)
 	memcpy(&code[3], &at, sizeof(at));
 }
 
-/* The processor's recommended forms (Intel SDM vol. 2, NOP), the longest that fit. */
+/*
+ * One long instruction after the other: prefixes, 0f 1f, an address that nobody looks at (Intel SDM
+ * vol. 2, NOP; AMD64 manual vol. 3). A jump over them would cost an emulator more.
+ */
 static void fill_nops(uint8_t *at, size_t len)
 {
-	static const uint8_t forms[8][8] = {
+	static const uint8_t longest[] = { 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0 };
+	static const uint8_t shorter[][8] = {
 		{ 0x90 },
 		{ 0x66, 0x90 },
 		{ 0x0f, 0x1f, 0x00 },
@@ -41,20 +45,14 @@ static void fill_nops(uint8_t *at, size_t len)
 		{ 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },
 		{ 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 },
 	};
+	size_t n;
 
-	/* Many of them cost more than a jump over them. */
-	if (len > 16) {
-		at[0] = 0xeb;
-		at[1] = (uint8_t)(len - 2);
-		at += 2;
-		len -= 2;
-	}
-	while (len) {
-		size_t n = len < 8 ? len : 8;
-
-		memcpy(at, forms[n - 1], n);
-		at += n;
-		len -= n;
+	for (; len; at += n, len -= n) {
+		n = len < sizeof(longest) ? len : sizeof(longest);
+		if (n <= 8)
+			memcpy(at, shorter[n - 1], n);
+		else /* with fewer prefixes */
+			memcpy(at, longest + sizeof(longest) - n, n);
 	}
 }
 

@@ -3,7 +3,7 @@
  * The guest of the micro-benchmarks: measures each primitive from inside and prints one line for it,
  * "bench NAME: MIN MEDIAN" in nanoseconds. tests/bench/micro.c reads the lines.
  *
- * With the command line "only=event" it measures that alone, for tests/bench/workloads.c. With "idle" it prints one
+ * With the command line "only=sites" it measures what sites.c says, natively too. With "only=event" it measures that alone, for tests/bench/workloads.c. With "idle" it prints one
  * line and then blocks for ever, without a timer: the guest at rest that the memory figure and
  * tests/integration/test_idle.sh look at. With "count" it says before and after each, and rests there, for
  * tests/bench/exits.c: "count begin NAME", "count end NAME: N NS".
@@ -16,6 +16,7 @@
 #include "pvops/pvguest.h"
 #include "pvops/time.h"
 #include "pvops/traps.h"
+#include "tests/guests/bench/sites.h"
 
 #define BATCHES 31
 #define PAGES   64
@@ -243,6 +244,10 @@ void kernel_main(const struct pv_boot *boot)
 		}
 	}
 	is_counted = !strcmp(boot->cmdline, "count");
+	if (!strcmp(boot->cmdline, "only=sites") || pv_is_native()) {
+		measure_sites();
+		pv_shutdown(SHUTDOWN_poweroff);
+	}
 	if (!strcmp(boot->cmdline, "only=event")) {
 		measure_events();
 		pv_shutdown(SHUTDOWN_poweroff);
