@@ -191,6 +191,7 @@ help:
 #: make stress MINUTES=10  forks, programs, exits, page faults on 4 vCPUs, counted before and after; many address spaces
 #: make bench            the same guest on every system that works here, beside native: about 10 minutes (QUICK=1: one), with a report
 #: make bench-compare A=old.tsv B=new.tsv   what changed beyond the noise
+#: make soak MINUTES=10   a network interface under full load, its peer killed and restarted, counted before and after
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-engine     the process engine's own paths, without the core
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
@@ -391,7 +392,7 @@ $(O)/bench/exits: tests/bench/exits.c
 .PHONY: bench-exits
 bench-exits: all $(O)/bench/exits $(O)/bench/os-measure
 	$(Q)tests/bench/exits.sh $(if $(FULL),full)
-.PHONY: bench-os stress
+.PHONY: bench-os stress soak
 BENCH_ROUNDS ?= 5
 bench-os: all $(O)/bench/os $(O)/bench/os-measure
 	$(Q)$(O)/bench/os $(O)/paravane $(O)/guests $(O)/bench/os-measure $(BENCH_ROUNDS) $(O)/bench/os.tsv
@@ -399,6 +400,8 @@ MINUTES ?= 10
 stress: all
 	$(Q)tests/tools/stress.sh $(MINUTES)
 	$(Q)ROOTS_HEAVY=1 tests/check.sh -t 600 stress-roots tests/integration/test_roots.sh
+soak: all $(O)/tests/netpeer
+	$(Q)tests/tools/soak.sh $(MINUTES)
 
 # ---- the ABI: headers alone, against Xen's own, and whether a spoilt byte is noticed (abi/README.md) ----------
 

@@ -156,6 +156,19 @@ bool pv_gnttab_in_use(grant_ref_t ref)
 	return is_granted(ref) && pv_load(&table[ref].flags) & (GTF_reading | GTF_writing);
 }
 
+void pv_gnttab_count(unsigned int *taken, unsigned int *granting)
+{
+	uint64_t irq = pv_spin_lock_irq(&table_lock);
+	grant_ref_t ref;
+
+	*taken = *granting = 0;
+	for (ref = GNTTAB_NR_RESERVED_ENTRIES; ref < nr_frames * PER_FRAME; ref++) {
+		*taken += table[ref].domid != FREE_MARK;
+		*granting += pv_load(&table[ref].flags) != GTF_invalid;
+	}
+	pv_spin_unlock_irq(&table_lock, irq);
+}
+
 int pv_gnttab_map(domid_t peer, grant_ref_t ref, enum pv_grant_access access, void *va,
                   struct pv_gnttab_mapping *map, int16_t *status)
 {

@@ -41,6 +41,12 @@ int pv_gnttab_revoke(grant_ref_t ref);
 bool pv_gnttab_in_use(grant_ref_t ref);
 
 /*
+ * How many references are in somebody's hands, and how many of them grant a frame now: for looking
+ * whether something was forgotten. Reads the whole table. Context: any.
+ */
+void pv_gnttab_count(unsigned int *taken, unsigned int *granting);
+
+/*
  * For a driver that grants and takes back in its innermost loop: references of its own, which it
  * keeps while they grant nothing, so that neither step takes a lock.
  *

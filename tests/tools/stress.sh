@@ -9,6 +9,7 @@
 # The guest's processes on the host are a cache: they may become more, up to PROCESSES.
 set -u
 export LC_ALL=C
+. "$(dirname "$0")/count.sh"
 minutes=${1:?usage: stress.sh MINUTES [VCPUS]} vcpus=${2:-4}
 O=${O:-build}
 PROCESSES=${PROCESSES:-128}
@@ -16,17 +17,6 @@ seconds=$(awk "BEGIN { print int($minutes * 60) }")
 out=$(mktemp "${TMPDIR:-/tmp}/paravane-stress.XXXXXX") || exit 1
 machine=
 trap 'rm -f "$out"' EXIT
-
-tree() { local c; echo "$1"; for c in $(cat /proc/"$1"/task/*/children 2>/dev/null); do tree "$c"; done; }
-descriptors() { ls "/proc/$1/fd" 2>/dev/null | wc -l; }
-
-# Into count_*: the machine's processes, its own descriptors, and the guest processes' together.
-count() {
-	local p
-	mapfile -t last < <(tree "$machine")
-	count_procs=$((${#last[@]} - 1)) count_own=$(descriptors "$machine") count_theirs=0
-	for p in "${last[@]:1}"; do count_theirs=$((count_theirs + $(descriptors "$p"))); done
-}
 
 # The guest rests after each of its two looks. Processes that have just been ended get a moment to go.
 wait_and_count() {
@@ -38,7 +28,7 @@ wait_and_count() {
 	machine=$(pgrep -P $pid | head -n 1)
 	for i in 1 2 3 4 5 6; do
 		sleep 0.5
-		count
+		count_machine "$machine"
 		[ $count_theirs != $((3 * count_procs)) ] || break
 	done
 	echo "stress: host, $1: $count_procs guest processes, $count_own descriptors of the machine's own, $count_theirs of theirs"
@@ -63,8 +53,7 @@ fi
 wait $pid; rc=$?
 tr -d '\r' <"$out"
 sleep 0.2
-left=0
-for p in ${last[@]+"${last[@]}"}; do [ -d "/proc/$p" ] && left=$((left + 1)); done
-[ $left = 0 ] || bad "$left processes left"
+left=$(count_left)
+[ "$left" = 0 ] || bad "$left processes left"
 [ $rc = 0 ] && grep -aq '^unix: stress exited 0' "$out" || bad "status $rc"
 [ -z "$failed" ]

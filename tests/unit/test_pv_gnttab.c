@@ -109,6 +109,30 @@ START_TEST(revoked_reference_comes_back)
 }
 END_TEST
 
+START_TEST(what_is_in_use_is_counted)
+{
+	unsigned int taken, granting;
+	grant_ref_t a, own;
+
+	pv_gnttab_count(&taken, &granting);
+	ck_assert_uint_eq(taken + granting, 0);
+	ck_assert_int_eq(pv_gnttab_grant(1, 1, PV_GRANT_RW, &a), 0);
+	ck_assert_int_eq(pv_gnttab_take(&own), 0);
+	pv_gnttab_count(&taken, &granting);
+	ck_assert_uint_eq(taken, 2);
+	ck_assert_uint_eq(granting, 1);
+	pv_gnttab_set(own, 1, 2, PV_GRANT_RO);
+	ck_assert_int_eq(pv_gnttab_revoke(a), 0);
+	pv_gnttab_count(&taken, &granting);
+	ck_assert_uint_eq(taken, 1);
+	ck_assert_uint_eq(granting, 1);
+	ck_assert(pv_gnttab_clear(own));
+	pv_gnttab_give(own);
+	pv_gnttab_count(&taken, &granting);
+	ck_assert_uint_eq(taken + granting, 0);
+}
+END_TEST
+
 /* Many grants and revocations in random order: no reference is ever handed out twice. */
 START_TEST(no_reference_is_in_two_hands)
 {
@@ -228,6 +252,7 @@ Suite *pv_gnttab_suite(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, grant_fills_a_row);
 	tcase_add_test(tc, revoked_reference_comes_back);
+	tcase_add_test(tc, what_is_in_use_is_counted);
 	tcase_add_test(tc, no_reference_is_in_two_hands);
 	tcase_add_test(tc, a_reference_of_ones_own_grants_again_and_again);
 	suite_add_tcase(s, tc);

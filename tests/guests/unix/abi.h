@@ -176,6 +176,7 @@ struct unix_sysinfo {
 	uint32_t processes;
 	uint32_t files; /* that are open; several descriptors may share one */
 	uint32_t cpus;
+	uint32_t grants, granting; /* references in use; those that grant a page now */
 	uint32_t pad;
 	uint64_t switches, faults; /* since the start */
 };

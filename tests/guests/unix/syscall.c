@@ -9,6 +9,7 @@
 
 #include "pvops/aspace.h"
 #include "pvops/frame.h"
+#include "pvops/gnttab.h"
 #include "pvops/lib/string.h"
 #include "pvops/pv_ops.h"
 #include "tests/guests/unix/disk.h"
@@ -369,6 +370,7 @@ static long do_sysinfo(struct pv_frame *f)
 
 	page_count(&info.frames, &info.frames_free);
 	pv_aspace_count(&info.tables, &info.tables_free);
+	pv_gnttab_count(&info.grants, &info.granting);
 	info.cpus = sched_cpus();
 	info.switches = sched_switches();
 	info.faults = trap_faults();

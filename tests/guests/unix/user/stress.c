@@ -173,33 +173,13 @@ static bool round_of(uint64_t ns, unsigned int workers, uint64_t sum[NR_COUNTS])
 }
 
 /* Orphans are init's to bury: it may take a moment. */
-static void settle(struct unix_sysinfo *s, uint32_t processes)
+static void await_processes(uint32_t processes)
 {
+	struct unix_sysinfo s;
 	unsigned int i;
 
-	for (i = 0; i < 200; i++) {
-		sysinfo(s);
-		if (s->processes <= processes)
-			break;
+	for (i = 0; i < 200 && (sysinfo(&s), s.processes > processes); i++)
 		sleep_ns(10000000);
-	}
-}
-
-static uint64_t pages_in_use(const struct unix_sysinfo *s)
-{
-	return s->frames - s->frames_free - s->tables_free;
-}
-
-static void say(const char *when, const struct unix_sysinfo *s)
-{
-	printf("stress: %s: %lu pages in use, %u processes, %u open files, %u vCPUs\n", when,
-	       (unsigned long)pages_in_use(s), s->processes, s->files, s->cpus);
-}
-
-static bool is_same(const struct unix_sysinfo *a, const struct unix_sysinfo *b)
-{
-	return pages_in_use(a) == pages_in_use(b) && a->processes == b->processes &&
-	       a->files == b->files && a->cpus == b->cpus;
 }
 
 int main(int argc, char **argv)
@@ -216,17 +196,18 @@ int main(int argc, char **argv)
 	workers = workers ? workers : before.cpus * 2;
 	/* Once for warming up: what this program and the pools of the kernel need is there then. */
 	good = round_of(WARM_NS, workers, sum);
-	settle(&before, before.processes);
-	say("before", &before);
+	await_processes(before.processes);
+	sysinfo(&before);
+	count_say("stress", "before", &before);
 	sleep_ns(rest_ns);
 	good = round_of(seconds * 1000000000, workers, sum) && good;
-	settle(&after, before.processes);
+	count_settled(&after, &before);
 	for (i = 0; i < NR_COUNTS; i++)
 		if (sum[i])
 			printf("stress: %lu %s\n", (unsigned long)sum[i], count_names[i]);
-	say("after", &after);
+	count_say("stress", "after", &after);
 	sleep_ns(rest_ns);
-	same = is_same(&before, &after);
+	same = count_is_same(&before, &after);
 	printf("stress: %s\n", !good  ? "a worker failed"
 	                       : same ? "nothing is left behind"
 	                              : "DIFFERENT");

@@ -131,6 +131,14 @@ int copy_all(int from, int to);
 /* All of it, however little is taken at a time: 0, or an error number. */
 int write_all(int fd, const void *buf, size_t len);
 
+/* ---- what is in use, before and after (lib/count.c) ---- */
+
+/* Looks at the system until the same is in use as before, 5 seconds at most. */
+void count_settled(struct unix_sysinfo *now, const struct unix_sysinfo *before);
+bool count_is_same(const struct unix_sysinfo *a, const struct unix_sysinfo *b);
+/* "WHO: WHEN: ..." */
+void count_say(const char *who, const char *when, const struct unix_sysinfo *s);
+
 /* ---- addresses (lib/addr.c) ---- */
 
 /* "A.B.C.D": behind it, or NULL when it is none. */
