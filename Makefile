@@ -357,7 +357,8 @@ bench-blk: all $(O)/bench/blk
 	$(Q)$(O)/bench/blk $(O)/paravane $(O)/guests $(O)/bench/blk.tsv $(BENCH_ROUNDS) $(BENCH_FOLDERS)
 
 # What the benchmark programs share is in tests/bench, too; each names what it is made of.
-BENCH_SRCS := $(addprefix tests/bench/,bench.c machine.c workloads.c systems.c table.c figures.c spawn.c uml.c blk_native.c)
+BENCH_SRCS := $(addprefix tests/bench/,bench.c machine.c workloads.c workload_net.c systems.c table.c figures.c spawn.c \
+              uml.c blk_native.c net_native.c net_place.c)
 $(O)/bench/bench: $(BENCH_SRCS) $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
@@ -373,7 +374,7 @@ bench: all bench-bins
 bench-compare: $(O)/bench/diff
 	$(Q)$(O)/bench/diff $(A) $(B)
 
-$(O)/bench/net: $(addprefix tests/bench/,net.c net_native.c figures.c spawn.c net_native.h figures.h spawn.h)
+$(O)/bench/net: $(addprefix tests/bench/,net.c net_place.c net_native.c figures.c spawn.c net_place.h net_native.h figures.h spawn.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
 .PHONY: bench-net

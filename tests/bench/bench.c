@@ -35,6 +35,7 @@ static const struct workload {
 } workloads[] = {
 	{ "start", run_boot },      { "programs", run_programs }, { "events", run_events },
 	{ "console", run_console }, { "memory", run_idle },       { "disk", run_disk },
+	{ "network", run_net },
 };
 
 #define NR_WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
@@ -217,20 +218,26 @@ static bool set_up(char **argv)
 	p->uml = uml_program();
 	p->memory_mib = MEMORY_MIB;
 	snprintf(p->scratch, sizeof(p->scratch), "%s", scratch);
-	snprintf(p->uml_root, sizeof(p->uml_root), "%s/root.cpio", scratch);
-	uml_make_root(p->measure, p->uml_root);
+	uml_make_root(p->measure, scratch);
 	snprintf(disk, sizeof(disk), "/dev/shm/paravane-bench-%d.img", (int)getpid());
 	if (!make_disk(&bench, disk))
 		printf("no image of 64 MiB can be made in /dev/shm: no figures of disks\n");
 	else
 		bench.image = disk;
+	bench.has_net = net_place_enter() && net_place_make(&bench.net);
+	if (!bench.has_net)
+		printf("no network namespace can be made here: no figures of networks; run it as "
+		       "root, or "
+		       "allow user namespaces\n");
 	return true;
 }
 
 static void remove_files(void)
 {
-	unlink(bench.places.uml_root);
+	uml_clean(scratch);
 	unlink(disk);
+	if (bench.has_net)
+		net_place_end(&bench.net);
 	rmdir(scratch);
 }
 
@@ -250,7 +257,7 @@ int main(int argc, char **argv)
 		        argv[4]);
 		return 2;
 	}
-	bench_catch_signals();
+	bench_catch_signals(remove_files);
 	atexit(remove_files);
 	machine_write(tsv, &bench.places);
 	systems = probe();

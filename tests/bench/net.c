@@ -13,29 +13,24 @@
  * A round runs every way once. Packets are counted where they arrive, by the program that receives them.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/bench/figures.h"
 #include "tests/bench/net_native.h"
+#include "tests/bench/net_place.h"
 #include "tests/bench/spawn.h"
 
 #define MS       500
 #define LIMIT_S  30
-#define HOST_IP  0x0a000001u /* 10.0.0.1, over the TAP device */
-#define GUEST_IP 0x0a000002u
-#define PEER_IP  0x0a020002u /* 10.2.0.2, over the veth pair */
-#define PER_GBIT 1.25e8      /* bytes */
+#define PER_GBIT 1.25e8 /* bytes */
 
 enum system { VETH, PAIR, GUEST, NR_SYSTEMS };
 
 static const char *const system_names[] = { "veth", "unix", "guest" };
 static struct figures figures = { .systems = NR_SYSTEMS };
-static struct net_services host, peer;
+static struct net_place place;
 static char scratch[] = "/tmp/paravane-net.XXXXXX"; /* a folder */
 static char *paravane, kernel[4096];
 
@@ -131,14 +126,14 @@ static void run_tap(enum row row, const char *load, const char *words, double sc
 
 static void run_tap_out(void)
 {
-	uint64_t before = host.counts->udp_packets;
+	uint64_t before = place.host.counts->udp_packets;
 	static struct bench_run r;
 	double a, b;
 
 	if (!start_tap(&r, "flood"))
 		return;
 	if (await_line(&r, "net flood:", &a, &b, bench_now() + LIMIT_S)) {
-		a = (double)(host.counts->udp_packets - before) * 1000 / MS;
+		a = (double)(place.host.counts->udp_packets - before) * 1000 / MS;
 		add(TAP_OUT, GUEST, a, a);
 	}
 	bench_end(&r);
@@ -152,7 +147,7 @@ static void run_tap_in(void)
 	if (!start_tap(&r, "count"))
 		return;
 	if (await_line(&r, "net counts", &a, &b, end)) {
-		net_native_flood(GUEST_IP, MS + 200);
+		net_native_flood(NET_GUEST_IP, MS + 200);
 		if (await_line(&r, "net count:", &a, &b, end))
 			add(TAP_IN, GUEST, a, a);
 	}
@@ -200,10 +195,10 @@ static void run_lan(enum row row, const char *server, const char *load, const ch
 
 static double veth_packets(void)
 {
-	uint64_t before = peer.counts->udp_packets;
+	uint64_t before = place.peer.counts->udp_packets;
 
-	net_native_flood(PEER_IP, MS);
-	return (double)(peer.counts->udp_packets - before) * 1000 / MS;
+	net_native_flood(NET_PEER_IP, MS);
+	return (double)(place.peer.counts->udp_packets - before) * 1000 / MS;
 }
 
 static void native_round(void)
@@ -211,12 +206,12 @@ static void native_round(void)
 	struct net_rtt veth = { 0 }, pair = net_pair_rtt(MS);
 	double out = 0, in = 0, packets[2] = { 0 }, pair_packets, pair_stream;
 
-	if (peer.pid) {
-		veth = net_native_rtt(PEER_IP, MS);
+	if (place.has_veth) {
+		veth = net_native_rtt(NET_PEER_IP, MS);
 		packets[0] = veth_packets();
 		packets[1] = veth_packets();
-		out = net_native_stream(PEER_IP, true, MS);
-		in = net_native_stream(PEER_IP, false, MS);
+		out = net_native_stream(NET_PEER_IP, true, MS);
+		in = net_native_stream(NET_PEER_IP, false, MS);
 	}
 	pair_packets = net_pair_packets(MS);
 	pair_stream = net_pair_stream(MS);
@@ -231,65 +226,6 @@ static void native_round(void)
 			add(r, VETH, r == TAP_RECEIVE ? in : out, r == TAP_RECEIVE ? in : out);
 			add(r, PAIR, pair_stream, pair_stream);
 		}
-	}
-}
-
-/* ---- where it happens ------------------------------------------------------------------------- */
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* A network of our own, where we may do all. */
-static bool enter_namespace(void)
-{
-	unsigned uid = getuid(), gid = getgid();
-	char text[64];
-
-	if (!unshare(CLONE_NEWNET))
-		return true;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) || !write_file("/proc/self/setgroups", "deny"))
-		return false;
-	snprintf(text, sizeof(text), "0 %u 1", uid);
-	if (!write_file("/proc/self/uid_map", text))
-		return false;
-	snprintf(text, sizeof(text), "0 %u 1", gid);
-	return write_file("/proc/self/gid_map", text);
-}
-
-static bool shell(const char *fmt, int n)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), fmt, n);
-	return !system(text);
-}
-
-static void make_networks(void)
-{
-	if (!shell("ip link set lo up && ip tuntap add dev t0 mode tap && ip addr add 10.0.0.1/24 "
-	           "dev t0 "
-	           "&& ip link set t0 up",
-	           0))
-		printf("no TAP device can be made here: no figures over one\n");
-	if (!net_services_start(&host, NULL) || !net_services_go(&host))
-		exit(2);
-	if (!net_services_start(&peer,
-	                        "ip link set lo up && ip addr add 10.2.0.2/24 dev v1 && ip link "
-	                        "set v1 up") ||
-	    !shell("ip link add v0 type veth peer name v1 netns %d && ip addr add 10.2.0.1/24 dev "
-	           "v0 && "
-	           "ip link set v0 up",
-	           peer.pid) ||
-	    !net_services_go(&peer)) {
-		printf("no veth pair can be made here: no native figures over one\n");
-		net_services_end(&peer);
 	}
 }
 
@@ -345,6 +281,18 @@ static void one_round(void)
 	run_lan(LAN_STREAM, "serve", "send", "net send:", 1e6);
 }
 
+static void remove_files(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/one.cfg", scratch);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/two.cfg", scratch);
+	unlink(path);
+	rmdir(scratch);
+	net_place_end(&place);
+}
+
 int main(int argc, char **argv)
 {
 	int wanted = argc > 3 ? atoi(argv[3]) : 5;
@@ -356,7 +304,7 @@ int main(int argc, char **argv)
 	}
 	paravane = argv[1];
 	snprintf(kernel, sizeof(kernel), "%s/netbench", argv[2]);
-	if (!enter_namespace()) {
+	if (!net_place_enter()) {
 		fprintf(stderr,
 		        "net: no network namespace can be made: %s; run it as root, or allow user "
 		        "namespaces\n",
@@ -365,13 +313,16 @@ int main(int argc, char **argv)
 	}
 	if (!mkdtemp(scratch))
 		return 2;
-	bench_catch_signals();
-	make_networks();
+	bench_catch_signals(remove_files);
+	if (!net_place_make(&place))
+		return 2;
+	if (!place.has_tap)
+		printf("no TAP device can be made here: no figures over one\n");
+	if (!place.has_veth)
+		printf("no veth pair can be made here: no native figures over one\n");
 	while (figures.rounds < wanted)
 		one_round();
 	print_table(tsv, wanted);
-	net_services_end(&peer);
-	net_services_end(&host);
-	rmdir(scratch);
+	remove_files();
 	return fclose(tsv) ? 2 : 0;
 }

@@ -133,7 +133,7 @@ static void print_table(FILE *tsv, int wanted)
 
 struct setup {
 	char *paravane, *measure, *uml; /* uml: NULL when there is none */
-	char kernel[4096], root[64], initrd[80], umid[64];
+	char kernel[4096], initrd[80], umid[64];
 };
 
 static void one_round(struct setup *u)
@@ -143,6 +143,7 @@ static void one_round(struct setup *u)
 		              (char *)"mem=64M",
 		              u->initrd,
 		              u->umid,
+		              (char *)"umid=" UML_ID,
 		              (char *)"con0=fd:0,fd:1",
 		              (char *)"con=null",
 		              (char *)"ssl=null",
@@ -175,33 +176,37 @@ static void all_rounds(struct setup *u, int wanted)
 		fprintf(stderr, "\r                        \r");
 }
 
+static void remove_files(void)
+{
+	uml_clean(scratch);
+	rmdir(scratch);
+}
+
 int main(int argc, char **argv)
 {
 	int wanted = argc > 4 ? atoi(argv[4]) : 5;
 	FILE *tsv = fopen(argc > 5 ? argv[5] : "/dev/null", "w");
-	static struct setup u;
+	static struct setup setup, *u = &setup;
 
 	if (argc < 4 || wanted < 1 || wanted > FIG_ROUNDS || !tsv || !mkdtemp(scratch)) {
 		fprintf(stderr, "usage: os PARAVANE GUEST_DIR MEASURE [ROUNDS(1-%d) [TSV]]\n",
 		        FIG_ROUNDS);
 		return 2;
 	}
-	u.paravane = argv[1];
-	u.measure = argv[3];
-	snprintf(u.kernel, sizeof(u.kernel), "%s/unix", argv[2]);
-	snprintf(u.root, sizeof(u.root), "%s/root.cpio", scratch);
-	snprintf(u.initrd, sizeof(u.initrd), "initrd=%s", u.root);
-	snprintf(u.umid, sizeof(u.umid), "uml_dir=%s", scratch);
-	if (bench_has_program(uml_program()) && uml_make_root(u.measure, u.root))
-		u.uml = (char *)uml_program();
+	u->paravane = argv[1];
+	u->measure = argv[3];
+	snprintf(u->kernel, sizeof(u->kernel), "%s/unix", argv[2]);
+	snprintf(u->initrd, sizeof(u->initrd), "initrd=%s/" UML_ROOT, scratch);
+	snprintf(u->umid, sizeof(u->umid), "uml_dir=%s", scratch);
+	if (bench_has_program(uml_program()) && uml_make_root(u->measure, scratch))
+		u->uml = (char *)uml_program();
 	else
 		printf("%s is not installed (package user-mode-linux): no figures of it\n",
 		       uml_program());
-	bench_catch_signals();
-	all_rounds(&u, wanted);
+	bench_catch_signals(remove_files);
+	all_rounds(u, wanted);
 	print_table(tsv, wanted);
 	fclose(tsv);
-	unlink(u.root);
-	rmdir(scratch);
+	remove_files();
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+static void (*clean_up)(void);
 static volatile pid_t running[BENCH_RUNNING]; /* leaders of groups, or 0 */
 
 double bench_now(void)
@@ -32,12 +33,15 @@ static void on_end(int sig)
 	for (i = 0; i < BENCH_RUNNING; i++)
 		if (running[i])
 			kill(-running[i], SIGKILL);
+	if (clean_up)
+		clean_up();
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
-void bench_catch_signals(void)
+void bench_catch_signals(void (*clean)(void))
 {
+	clean_up = clean;
 	signal(SIGINT, on_end);
 	signal(SIGTERM, on_end);
 	signal(SIGHUP, on_end);

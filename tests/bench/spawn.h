@@ -22,8 +22,11 @@ struct bench_run {
 	char buffer[65536];
 };
 
-/* SIGINT, SIGTERM and SIGHUP end what runs, and us. */
-void bench_catch_signals(void);
+/*
+ * SIGINT, SIGTERM and SIGHUP end what runs, and us. clean, or NULL: removes our files; it is called in
+ * the signal's handler.
+ */
+void bench_catch_signals(void (*clean)(void));
 /* False when it cannot be started. argv[0] is found in the PATH. */
 bool bench_start(struct bench_run *r, char *const argv[]);
 /* The next line without its end; what does not fit is cut. False: its end, or the limit (bench_now()). */

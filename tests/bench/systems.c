@@ -3,6 +3,7 @@
  * The systems that `make bench` compares; see systems.h.
  */
 #include "tests/bench/systems.h"
+#include "tests/bench/uml.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -122,7 +123,8 @@ static void uml(const struct places *p, const struct launch *l, struct command *
 {
 	add(c, "%s", p->uml);
 	add(c, "mem=%uM", p->memory_mib);
-	add(c, "initrd=%s", p->uml_root);
+	add(c, "initrd=%s/" UML_ROOT, p->scratch);
+	add_words(c, "umid=" UML_ID);
 	add(c, "uml_dir=%s", p->scratch);
 	add_words(c, "con0=fd:0,fd:1 con=null ssl=null quiet --");
 	add_words(c, l->program);

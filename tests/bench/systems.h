@@ -31,8 +31,8 @@ extern const char *const system_title[NR_SYSTEMS];
 struct places {
 	const char *paravane, *guests, *measure; /* command, folder of images, the native program */
 	const char *qemu, *uml;                  /* programs */
-	char uml_root[80], scratch[64];          /* archive for User-mode Linux, folder of ours */
-	unsigned memory_mib;                     /* of each guest */
+	char scratch[64];    /* a folder of ours, with the root of User-mode Linux */
+	unsigned memory_mib; /* of each guest */
 };
 
 /* What is to be run. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *uml_program(void)
 {
@@ -33,12 +34,29 @@ static void entry(FILE *f, const char *name, unsigned mode, const char *data, lo
 	pad(f, size);
 }
 
-bool uml_make_root(const char *init, const char *path)
+void uml_clean(const char *folder)
 {
-	FILE *in = fopen(init, "rb"), *out = fopen(path, "wb");
+	static const char *const left[] = { UML_ROOT, UML_ID "/pid", UML_ID "/mconsole" };
+	char path[256];
+	unsigned i;
+
+	for (i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, left[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/" UML_ID, folder);
+	rmdir(path);
+}
+
+bool uml_make_root(const char *init, const char *folder)
+{
+	char path[256];
+	FILE *in = fopen(init, "rb"), *out;
 	char *data = NULL;
 	long size = 0;
 
+	snprintf(path, sizeof(path), "%s/" UML_ROOT, folder);
+	out = fopen(path, "wb");
 	if (in && !fseek(in, 0, SEEK_END))
 		size = ftell(in);
 	if (size > 0)

@@ -9,7 +9,12 @@
 
 /* The program: $UML, or linux.uml. */
 const char *uml_program(void);
-/* Writes an archive that the kernel unpacks as its root, with the program `init` in it. */
-bool uml_make_root(const char *init, const char *path);
+#define UML_ROOT "root.cpio" /* in the folder */
+#define UML_ID   "machine"   /* umid= */
+
+/* Writes an archive that the kernel unpacks as its root, with the program `init` in it, into a folder. */
+bool uml_make_root(const char *init, const char *folder);
+/* Removes it, and what a User-mode Linux with uml_dir= that folder and umid= UML_ID left when it was killed. */
+void uml_clean(const char *folder);
 
 #endif /* TESTS_BENCH_UML_H */

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "tests/bench/blk_native.h"
-#include "tests/bench/spawn.h"
 
 #define LIMIT_S       90
 #define QUICK_LIMIT_S 12
@@ -23,6 +22,7 @@
 #define OS            "kernel"
 #define TIME          "time and console"
 #define DISK          "disk"
+#define NET           "network"
 #define ALL           "whole machine"
 
 /* clang-format off */
@@ -50,6 +50,11 @@ const struct row_def row_defs[] = {
 	{ "disk: 4 KiB random write, 32 in flight", "k/s", DISK, true, 1e-3, "" },
 	{ "disk: 128 KiB sequential read, 4 in flight", "MB/s", DISK, true, 0.131072, "" },
 	{ "disk: 128 KiB sequential write, 4 in flight", "MB/s", DISK, true, 0.131072, "" },
+	{ "network: UDP round trip", "us", NET, false, 1e-3, "over a TAP device to the host; native: over a veth pair" },
+	{ "network: 64-byte packets out", "k/s", NET, true, 1e-3, "those that arrived" },
+	{ "network: 64-byte packets in", "k/s", NET, true, 1e-3, "" },
+	{ "network: one TCP stream out", "Gbit/s", NET, true, 8e-9, "" },
+	{ "network: one TCP stream in", "Gbit/s", NET, true, 8e-9, "" },
 	{ "start to first line of a program", "ms", ALL, false, 1e3, "from the start of the command" },
 	{ "memory at rest", "MiB", ALL, false, 1.0 / 1024, "of all its processes, a guest of 128 MiB that sleeps in its shell's place" },
 	{ NULL, NULL, NULL, false, 0, NULL },
@@ -81,14 +86,19 @@ bool bench_add(struct bench *b, enum system s, const char *row, double best, dou
 
 static struct bench_run child; /* one at a time */
 
-static bool start(struct bench *b, enum system s, const struct launch *l)
+bool bench_launch(struct bench *b, enum system s, const struct launch *l, struct bench_run *r)
 {
 	struct command c;
 
-	return system_command(&b->places, s, l, &c) && bench_start(&child, c.argv);
+	return system_command(&b->places, s, l, &c) && bench_start(r, c.argv);
 }
 
-static double limit(const struct bench *b)
+static bool start(struct bench *b, enum system s, const struct launch *l)
+{
+	return bench_launch(b, s, l, &child);
+}
+
+double bench_limit(const struct bench *b)
 {
 	return bench_now() + (b->quick ? QUICK_LIMIT_S : LIMIT_S);
 }
@@ -96,7 +106,7 @@ static double limit(const struct bench *b)
 /* Waits for a line that has such a text in it. */
 static bool wait_for(struct bench *b, const char *text)
 {
-	double end = limit(b);
+	double end = bench_limit(b);
 	char line[512];
 
 	while (bench_line(&child, line, sizeof(line), end))
@@ -108,7 +118,7 @@ static bool wait_for(struct bench *b, const char *text)
 /* Each "bench NAME: BEST MEDIAN" of what was started. */
 static bool read_figures(struct bench *b, enum system s)
 {
-	double end = limit(b), best, median;
+	double end = bench_limit(b), best, median;
 	char line[512], name[FIG_NAME];
 	bool found = false;
 
@@ -299,7 +309,7 @@ static double native_load(struct bench *b, const struct load *l, unsigned ms)
 
 static double guest_load(struct bench *b, enum system s, unsigned nr, unsigned ms)
 {
-	double end = limit(b), requests, ns, rate = 0;
+	double end = bench_limit(b), requests, ns, rate = 0;
 	char cmdline[80], line[512];
 	struct launch l = { .image = "blkbench", .cmdline = cmdline, .disk = b->image };
 

@@ -6,6 +6,8 @@
 #define TESTS_BENCH_WORKLOADS_H
 
 #include "tests/bench/figures.h"
+#include "tests/bench/net_place.h"
+#include "tests/bench/spawn.h"
 #include "tests/bench/systems.h"
 
 /* A row of the table. */
@@ -25,6 +27,8 @@ struct bench {
 	bool quick;
 	const char *image; /* of a disk, or NULL when none could be made */
 	void *buffer;      /* for the native disk loads */
+	bool has_net;      /* net is there */
+	struct net_place net;
 };
 
 /* Adds a figure to the row of that name, if there is one; best and median before scaling. */
@@ -37,6 +41,11 @@ bool run_console(struct bench *b, enum system s);
 bool run_boot(struct bench *b, enum system s);
 bool run_idle(struct bench *b, enum system s);
 bool run_disk(struct bench *b, enum system s);
+bool run_net(struct bench *b, enum system s);
+
+/* For workloads: starts one; when to stop waiting for it (bench_now()). */
+bool bench_launch(struct bench *b, enum system s, const struct launch *l, struct bench_run *r);
+double bench_limit(const struct bench *b);
 
 /* A raw image for the disk loads, and the buffer; false when it cannot be made. */
 bool make_disk(struct bench *b, const char *path);
