@@ -78,6 +78,8 @@ unsigned int pv_smp_possible(void)
 
 bool pv_smp_is_up(uint32_t cpu)
 {
+	if (pv_is_native())
+		return cpu == 0;
 	return pv_hc_vcpu_op(VCPUOP_is_up, cpu, NULL) > 0;
 }
 

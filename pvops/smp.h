@@ -20,10 +20,10 @@
  */
 int pv_smp_init(void (*on_ipi)(void));
 
-/* vCPUs that this domain can have, the running one included; at most PV_MAX_CPUS. */
+/* vCPUs that this domain can have, the running one included; at most PV_MAX_CPUS. Natively 1. */
 unsigned int pv_smp_possible(void);
 
-/* Is it up? Asks the hypervisor. */
+/* Is it up? Asks the hypervisor, if there is one. */
 bool pv_smp_is_up(uint32_t cpu);
 
 /*

@@ -412,6 +412,55 @@ static void privileged_flags_stay_ours(void)
 	close_space();
 }
 
+/* The trap flag of a program: one instruction, and #DB comes from there, on the stack for it. */
+static void single_steps_come_from_the_program(void)
+{
+	struct pv_frame f = { .rip = CODE + (uint64_t)(st_user_spin - st_user_code),
+		              .cs = FLAT_USER_CS,
+		              .ss = FLAT_USER_SS,
+		              .rflags = PV_RFLAGS_IF | PV_RFLAGS_TF,
+		              .rsp = STACK };
+
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
+	st_on_trap = end_visit;
+	pv_irq_disable();
+	st_user_go(&f);
+	st_on_trap = NULL;
+	ST_EQ(visit.vector, PV_VECTOR_DB);
+	ST_EQ(visit.cs & 3, 3);
+	ST_EQ(visit.rax, 1);
+	ST_EQ(visit.rip, f.rip + 3); /* the length of `inc %rax` */
+	go(st_user_call, 1, 2);      /* and all is as before */
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	close_space();
+}
+
+/* A frame that the processor cannot load: the kernel learns so as of a fault of the program's. */
+static void impossible_frame_is_the_programs_fault(void)
+{
+	struct pv_frame f = { .rip = (uint64_t)ST_NONCANONICAL,
+		              .cs = FLAT_USER_CS,
+		              .ss = FLAT_USER_SS,
+		              .rflags = PV_RFLAGS_IF,
+		              .rsp = STACK,
+		              .rbp = 0xb9 };
+
+	if (!pv_is_native())
+		ST_SKIP("natively");
+	ST_EQ(open_space(PV_ROOTS_APART), 0);
+	st_on_trap = end_visit;
+	pv_irq_disable();
+	st_user_go(&f);
+	st_on_trap = NULL;
+	ST_EQ(visit.vector, PV_VECTOR_GP);
+	ST_EQ(visit.cs & 3, 3);
+	ST_EQ(visit.rsp, STACK);
+	ST_EQ(visit.rbp, 0xb9);
+	go(st_user_call, 1, 2);
+	ST_EQ(visit.vector, PV_VECTOR_SYSCALL);
+	close_space();
+}
+
 /* ---- accessed and dirty ---- */
 
 /* Maps data at DATA by an entry with these bits; returns where its entry is. */
@@ -560,6 +609,8 @@ static const struct st_claim claims[] = {
 	ST_GENERAL(segment_bases_are_the_programs),
 	ST_GENERAL(floating_point_crosses),
 	ST_GENERAL(privileged_flags_stay_ours),
+	ST_GENERAL(single_steps_come_from_the_program),
+	ST_GENERAL(impossible_frame_is_the_programs_fault),
 	ST_GENERAL(accessed_is_set_by_a_read),
 	ST_GENERAL(dirty_is_set_by_a_write),
 	ST_CLAIM(bits_can_be_kept_by_an_update),
