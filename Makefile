@@ -183,7 +183,7 @@ help:
 #: make check-fuzz       replay and mutate each corpus for FUZZ_SECONDS (2)
 #: make check-san        unit tests and fuzz replay under AddressSanitizer and UndefinedBehaviorSanitizer
 #: make check-container  demo and guest tests without capabilities under a container's seccomp profile
-#: make check-xen        hello, selftest and the unix guest on real Xen in an emulator, beside ours
+#: make check-xen        hello, selftest and the unix guest, with disk and network, on real Xen in an emulator, beside ours
 #: make check-linux      Debian's kernel package as a guest (needs /dev/kvm); FULL=1 every one that is here
 #: make fuzz TIME=60     every target under libFuzzer (clang) for TIME seconds each
 #: make check-powercut    CUTS=300 power cuts under the block back-end: what was flushed is there
@@ -213,6 +213,15 @@ $(O)/tests/netpeer: $(patsubst %,$(O)/host/%.o,$(wildcard tests/netpeer/*.c)) $(
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pthread $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
+# The host's half of what a guest is asked over a TAP device; the dom0 of real Xen has it, too.
+$(O)/tests/netcheck: tests/tools/real-xen/netcheck.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $<
+
+.PHONY: net-bins
+net-bins: $(O)/tests/netpeer $(O)/tests/netcheck
+
 demo: all $(O)/tests/netpeer
 	$(Q)tests/demo.sh
 
@@ -221,7 +230,7 @@ INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
 check: all units bench-bins
 	$(Q)tests/check-all.sh
 
-check-guest: all hostile-bins bench-bins fullvirt-bins
+check-guest: all hostile-bins net-bins bench-bins fullvirt-bins
 	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
@@ -413,7 +422,7 @@ check-abi:
 # ---- the judge: the same guests on real Xen (tests/tools/real-xen/README.md) -----------------------------
 
 .PHONY: check-xen
-check-xen: $(O)/paravane $(addprefix $(O)/guests/,hello selftest unix blkbench)
+check-xen: $(O)/paravane $(addprefix $(O)/guests/,hello selftest unix blkbench) net-bins
 	$(Q)tests/tools/check-xen.sh
 
 # ---- installing: the command, and what a kernel of somebody else's builds on ------------------------------

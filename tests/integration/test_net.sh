@@ -245,6 +245,19 @@ check_unix() {
 	contains "$engine, programs: nobody listens there" "$work/out" '^code 1$'
 }
 
+# Linux's own stack on the other side, asked by the guest's programs and asking them.
+check_tap_programs() {
+	limited 90 tests/tools/on-tap.sh 40 "$PARAVANE" run --engine "$engine" --memory 64M --vcpus 2 --timeout 60 --vif tap:t0 \
+		--cmdline "run=net 10.0.0.2/24 via 10.0.0.1 utest lan" "$GUESTS/unix" </dev/null >"$work/out" 2>"$work/err"
+	if [ $? = 9 ]; then
+		skip "$engine: programs over TAP" "no TAP device can be made in a namespace here"
+	else
+		verdicts "$engine, TAP" "$work/out"
+		contains "$engine, TAP: utest closes" "$work/out" '^utest: 4 passed, 0 failed'
+		contains "$engine, TAP: netcheck closes" "$work/out" '^PASS host/stop'
+	fi
+}
+
 check_host() {
 	if ! unshare -Urn true 2>/dev/null || ! command -v ip >/dev/null; then
 		skip "$engine: TAP, passt" "no user namespaces here, or no iproute2"
@@ -278,5 +291,6 @@ for engine in $ENGINES; do
 	check_unix
 	check_hot_plug
 	check_host
+	check_tap_programs
 done
 finish

@@ -25,7 +25,8 @@ utest-2  unix     2 run=utest
 utest-2r unix     2 roots=two run=utest
 disk     blkbench 2 check bytes=2000000
 disk-keep blkbench 1 check bytes=2000000 persistent=1 order=4 segments=64
-disk-root unix    2 root=/dev/xvda run=utest files'
+disk-root unix    2 root=/dev/xvda run=utest files
+net      unix     2 run=net 10.0.0.2/24 via 10.0.0.1 utest lan'
 
 end() {
 	finished=1
@@ -59,9 +60,11 @@ check_disk() {
 
 # on_xen RUN GUEST VCPUS COMMANDLINE: console to $work/RUN.xen, how it ended to $work/RUN.xen.how
 on_xen() {
+	local vif=()
+	[ "$1" != net ] || vif=(--vif)
 	new_disk "$1"
 	limited 400 "$here/real-xen/run-on-xen.sh" --mem "$memory" --vcpus "$3" --timeout 200 --extra "$4" \
-		${disk[@]+"${disk[@]}"} "$GUESTS/$2" \
+		${disk[@]+"${disk[@]}"} ${vif[@]+"${vif[@]}"} "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
 	local rc=$?
 	if [ $rc = 2 ]; then	# the harness, not the guest: a package that is missing, or a fault of its own
@@ -76,13 +79,20 @@ on_xen() {
 	sed -n 's/^run-on-xen: guest shut down: //p' "$work/out" >"$work/$1.xen.how"
 }
 
-# on_ours RUN GUEST VCPUS COMMANDLINE: the same for our hypervisor; its exit status is how it ended
+# on_ours RUN GUEST VCPUS COMMANDLINE: the same for our hypervisor; its exit status is how it ended. False: not here
 on_ours() {
+	local rc vif=() tap=()
+	[ "$1" != net ] || { vif=(--vif tap:t0); tap=("$here/on-tap.sh" 60); }
 	new_disk "$1"
-	limited 130 "$PARAVANE" run --memory "${memory}M" --vcpus "$3" --timeout 120 --cmdline "$4" \
-		${disk[@]+"${disk[@]}"} "$GUESTS/$2" \
+	limited 130 ${tap[@]+"${tap[@]}"} "$PARAVANE" run --memory "${memory}M" --vcpus "$3" --timeout 120 --cmdline "$4" \
+		${disk[@]+"${disk[@]}"} ${vif[@]+"${vif[@]}"} "$GUESTS/$2" \
 		>"$work/out" 2>"$work/err" </dev/null
-	if [ $? = 0 ]; then echo poweroff; else echo "exit status $?"; fi >"$work/$1.ours.how"
+	rc=$?
+	if [ $rc = 9 ] && [ "$1" = net ]; then
+		skip "$1 on ours" "no TAP device can be made in a namespace here"
+		return 1
+	fi
+	if [ $rc = 0 ]; then echo poweroff; else echo "exit status $rc"; fi >"$work/$1.ours.how"
 	tr -d '\r' <"$work/out" >"$work/$1.ours"
 }
 
@@ -140,7 +150,7 @@ while read -r run guest vcpus cmdline; do
 	[[ -z ${XEN_RUNS-} || " $XEN_RUNS " = *" $run "* ]] || continue
 	on_xen "$run" "$guest" "$vcpus" "$cmdline" || end
 	check_disk "$run" "real Xen"
-	on_ours "$run" "$guest" "$vcpus" "$cmdline"
+	on_ours "$run" "$guest" "$vcpus" "$cmdline" || continue
 	check_disk "$run" ours
 	how=$(cat "$work/$run.xen.how") ours=$(cat "$work/$run.ours.how")
 	side_by_side "$run: how it ends" "$how" "$ours"
