@@ -393,7 +393,7 @@ static int read_files(struct full *f)
 
 static const struct fv_way *find_way(const char *engine)
 {
-	static const struct fv_way *const ways[] = { &fv_way_ring3 };
+	static const struct fv_way *const ways[] = { &fv_way_ring3, &fv_way_hvm };
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		if (!strcmp(engine, "auto") || !strcmp(engine, ways[i]->name))

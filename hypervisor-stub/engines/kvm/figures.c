@@ -71,10 +71,20 @@ static uint64_t ask_kvm(const struct kv_cpu *c, const char *name)
 	return n;
 }
 
+const char *kv_kvm_figure(const struct kv_cpu *c, unsigned i, uint64_t *n)
+{
+	if (i >= sizeof(kvms) / sizeof(kvms[0]))
+		return NULL;
+	*n = ask_kvm(c, kvms[i].name);
+	return kvms[i].shown;
+}
+
 const char *kv_figure(const struct hv_vcpu *v, unsigned i, uint64_t *n)
 {
 	const struct kv_vcpu *kv = v->engine_priv;
 	const struct kv_cpu *janitor = v->id == 0 && kv->kd->has_janitor ? &kv->kd->janitor : NULL;
+	uint64_t janitors = 0;
+	const char *name;
 
 	if (i < KV_NR_FIGURES) {
 		*n = atomic_load(&kv->figure[i]);
@@ -85,8 +95,9 @@ const char *kv_figure(const struct hv_vcpu *v, unsigned i, uint64_t *n)
 		*n = atomic_load(&kv->cpu.touches) + (janitor ? atomic_load(&janitor->touches) : 0);
 		return "shim run for changed tables";
 	}
-	if (--i >= sizeof(kvms) / sizeof(kvms[0]))
-		return NULL;
-	*n = ask_kvm(&kv->cpu, kvms[i].name) + (janitor ? ask_kvm(janitor, kvms[i].name) : 0);
-	return kvms[i].shown;
+	name = kv_kvm_figure(&kv->cpu, --i, n);
+
+	if (name && janitor && kv_kvm_figure(janitor, i, &janitors))
+		*n += janitors;
+	return name;
 }

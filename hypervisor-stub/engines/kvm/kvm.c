@@ -134,7 +134,8 @@ static int domain_create(struct hv_domain *d)
 	kd->len = d->mem.nr_frames << HV_PAGE_SHIFT;
 	pthread_mutex_init(&kd->lock, NULL);
 	kd->vm.fd = -1;
-	rc = coherence < 0 ? coherence : kv_vm_create(&kd->vm, (enum kv_coherence)coherence);
+	rc = coherence < 0 ? coherence
+	                   : kv_vm_create(&kd->vm, (enum kv_coherence)coherence, KV_KVMS_PAGES);
 	if (!rc)
 		rc = make_shim(kd);
 	if (!rc)

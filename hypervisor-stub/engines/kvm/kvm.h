@@ -16,6 +16,7 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -46,6 +47,9 @@ enum kv_coherence {
 
 /* ---- vm.c: one virtual machine, its memory and its processors --------------------------------- */
 
+/* Below 1 GiB there is no frame of a domain. */
+#define KV_KVMS_PAGES UINT64_C(0x1000000)
+
 struct kv_vm {
 	int fd;
 	size_t run_size;
@@ -61,6 +65,14 @@ struct kv_vm {
 	uint64_t m2p_l3; /* its table of level 3; 0: none */
 };
 
+/* struct kvm_msrs with room for some. */
+struct kv_msrs {
+	uint32_t nr, pad;
+	struct kvm_msr_entry e[4];
+};
+_Static_assert(offsetof(struct kv_msrs, e) == offsetof(struct kvm_msrs, entries),
+               "struct kvm_msrs");
+
 struct kv_cpu {
 	int fd; /* -1: not made yet */
 	unsigned index;
@@ -73,7 +85,8 @@ struct kv_cpu {
 
 /* 0 or a negative errno; why gets a sentence when /dev/kvm cannot be used. */
 int kv_open(char *why, size_t why_len);
-int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence);
+/* kvms_pages: where four guest-physical pages are nobody's; KVM itself uses them on some processors. */
+int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence, uint64_t kvms_pages);
 void kv_vm_destroy(struct kv_vm *vm);
 /* A run of the host's memory becomes guest-physical memory; len 0: none any more. 0 or negative errno. */
 int kv_vm_map(struct kv_vm *vm, unsigned slot, uint64_t gpa, void *host, uint64_t len);
@@ -83,6 +96,8 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
 void kv_cpu_destroy(struct kv_cpu *c);
 /* Code and stack segment; the privilege is that of the selectors. */
 void kv_segments(struct kvm_sregs *s, uint16_t cs, uint16_t ss, bool is_32bit);
+/* All features of the state on, where they can be chosen; elsewhere the guest has the host's. */
+void kv_cpu_set_xcr0(struct kv_cpu *c);
 /* Floating point becomes the initial state. */
 int kv_cpu_reset_fpu(struct kv_cpu *c,
                      const uint8_t *image); /* as fxsave writes it; NULL: initial */
@@ -92,6 +107,20 @@ int kv_cpu_touch(struct kv_cpu *c, const uint64_t *va, unsigned nr, bool whole_t
 unsigned kv_phys_bits(void);
 /* What this KVM needs; found out once, by trying (probe.c). */
 int kv_coherence(char *why, size_t why_len);
+
+/* The half of kv_cpu_create() that knows nothing of the shim: the processor, its run page, its cpuid. */
+int kv_cpu_open(struct kv_vm *vm, struct kv_cpu *c, unsigned index, const struct kvm_cpuid2 *cpuid);
+
+/* ---- kick.c ------------------------------------------------------------------------------------ */
+
+/* The calling thread will run this processor, and may be called out by the number returned. */
+pid_t kv_kick_enter(struct kvm_run *run);
+/* It will not any more; before the run page goes. */
+void kv_kick_leave(void);
+/* Ends that thread's KVM_RUN, or the next one before it begins. Any thread. */
+void kv_kick(pid_t tid);
+/* For a timer that does the same. */
+void kv_kick_timer(struct sigevent *ev, pid_t tid);
 
 /* ---- shim.c ------------------------------------------------------------------------------------ */
 
@@ -210,6 +239,8 @@ void kv_figure_add(struct kv_vcpu *kv, enum kv_figure what);
 /* Asks KVM for the descriptor of a processor's figures; from then on kv_figure() has them. */
 void kv_figures_open(struct kv_cpu *c);
 const char *kv_figure(const struct hv_vcpu *v, unsigned i, uint64_t *n);
+/* KVM's figures alone, of one processor. */
+const char *kv_kvm_figure(const struct kv_cpu *c, unsigned i, uint64_t *n);
 
 /* ---- cache.c ----------------------------------------------------------------------------------- */
 

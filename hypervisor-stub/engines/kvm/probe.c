@@ -73,7 +73,7 @@ static void fill(struct prober *p)
 static int make(struct prober *p, enum kv_coherence coherence)
 {
 	const struct kv_shim_plan plan = { .direct_gpa = MEM_GPA, .direct_len = MEM_SIZE };
-	int rc = kv_vm_create(&p->vm, coherence);
+	int rc = kv_vm_create(&p->vm, coherence, KV_KVMS_PAGES);
 
 	if (rc)
 		return rc;

@@ -11,14 +11,11 @@
  * How a kick is not lost:
  *   1. the vCPU's thread sets `inside`, clears immediate_exit, then looks at `kicked`;
  *   2. a kicker sets `kicked`, then looks at `inside` and signals the thread;
- *   3. the signal's handler sets immediate_exit, so KVM_RUN does not begin, or ends.
+ *   3. the signal's handler sets immediate_exit, so KVM_RUN does not begin, or ends (kick.c).
  */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "hypervisor-stub/core/guestcopy.h"
 #include "hypervisor-stub/core/mmu.h"
@@ -50,49 +47,17 @@ struct kv_vcpu *kv_current(void)
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
-/*
- * One that does not queue: however often a vCPU is kicked before it looks, one is pending. And one
- * that does nothing to a thread that has no handler for it.
- */
-static int kick_signal(void)
-{
-	return SIGURG;
-}
-
-static void on_kick(int sig)
-{
-	struct kv_vcpu *kv = current;
-
-	(void)sig;
-	if (kv)
-		__atomic_store_n(&kv->cpu.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-}
-
-static void install_handler(void)
-{
-	struct sigaction sa = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
-
-	sigaction(kick_signal(), &sa, NULL);
-}
-
 static int enter_thread(struct kv_vcpu *kv)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID };
-	sigset_t set;
+	struct sigevent ev;
 
-	pthread_once(&once, install_handler);
 	if (kv->entered)
 		timer_delete(kv->timer);
 	kv->entered = false;
 	current = kv;
 	kv->thread = pthread_self();
-	kv->tid = (pid_t)syscall(SYS_gettid);
-	sigemptyset(&set);
-	sigaddset(&set, kick_signal());
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	ev.sigev_signo = kick_signal();
-	ev._sigev_un._tid = kv->tid;
+	kv->tid = kv_kick_enter(kv->cpu.run);
+	kv_kick_timer(&ev, kv->tid);
 	if (timer_create(CLOCK_MONOTONIC, &ev, &kv->timer))
 		return -errno;
 	kv->timer_ns = UINT64_MAX;
@@ -128,7 +93,7 @@ void kv_vcpu_kick(struct hv_vcpu *v)
 
 	atomic_store(&kv->kicked, true);
 	if (atomic_load(&kv->inside))
-		syscall(SYS_tgkill, getpid(), kv->tid, kick_signal());
+		kv_kick(kv->tid);
 }
 
 /* ---- into the guest ------------------------------------------------------------------------------ */

@@ -140,9 +140,8 @@ unsigned kv_phys_bits(void)
 
 /* ---- the machine --------------------------------------------------------------------------------- */
 
-int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence)
+int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence, uint64_t kvms_pages)
 {
-	uint64_t identity = 0x1000000, tss = identity + HV_PAGE_SIZE;
 	int rc, size, slots;
 
 	memset(vm, 0, sizeof(*vm));
@@ -160,9 +159,8 @@ int kv_vm_create(struct kv_vm *vm, enum kv_coherence coherence)
 	vm->run_size = (size_t)size;
 	slots = ioctl(device, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
 	vm->max_slots = slots > 0 ? (uint32_t)slots : 32;
-	/* Places below 1 GiB, where no frame of a domain is; only some processors use them. */
-	ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
-	ioctl(vm->fd, KVM_SET_TSS_ADDR, tss);
+	ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &kvms_pages);
+	ioctl(vm->fd, KVM_SET_TSS_ADDR, kvms_pages + HV_PAGE_SIZE);
 	return 0;
 fail:
 	kv_vm_destroy(vm);
@@ -196,17 +194,9 @@ int kv_vm_map(struct kv_vm *vm, unsigned slot, uint64_t gpa, void *host, uint64_
 
 /* ---- processors ---------------------------------------------------------------------------------- */
 
-/* struct kvm_msrs with room for some. */
-struct msr_list {
-	uint32_t nr, pad;
-	struct kvm_msr_entry e[4];
-};
-_Static_assert(offsetof(struct msr_list, e) == offsetof(struct kvm_msrs, entries),
-               "struct kvm_msrs");
-
 static int set_msrs(struct kv_cpu *c)
 {
-	struct msr_list m = { .nr = 4 };
+	struct kv_msrs m = { .nr = 4 };
 
 	m.e[0] = (struct kvm_msr_entry){ .index = MSR_STAR, .data = (uint64_t)KV_CS0 << 32 };
 	m.e[1] = (struct kvm_msr_entry){ .index = MSR_LSTAR, .data = KV_ENTRY };
@@ -276,8 +266,7 @@ static int set_sregs(struct kv_cpu *c)
 	return 0;
 }
 
-/* Where the state's features can be chosen; elsewhere the guest has the host's. */
-static void set_xcr0(struct kv_cpu *c)
+void kv_cpu_set_xcr0(struct kv_cpu *c)
 {
 	struct kvm_xcrs x = { .nr_xcrs = 1 };
 
@@ -299,7 +288,7 @@ static void set_tsc(struct kv_cpu *c)
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uintptr_t)&none,
 	};
-	struct msr_list m = { .nr = 1, .e[0].index = MSR_TSC };
+	struct kv_msrs m = { .nr = 1, .e[0].index = MSR_TSC };
 
 	if (!ioctl(c->fd, KVM_SET_DEVICE_ATTR, &attr))
 		return;
@@ -330,13 +319,11 @@ int kv_cpu_reset_fpu(struct kv_cpu *c, const uint8_t *image)
 	return rc;
 }
 
-int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
-                  const struct kvm_cpuid2 *cpuid)
+int kv_cpu_open(struct kv_vm *vm, struct kv_cpu *c, unsigned index, const struct kvm_cpuid2 *cpuid)
 {
 	int rc;
 
 	*c = (struct kv_cpu){ .fd = -1, .index = index, .vm = vm, .stats_fd = -1 };
-	c->page = kv_shim_cpu_page(vm, index);
 	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (c->fd < 0)
 		return -errno;
@@ -347,14 +334,27 @@ int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
 		goto fail;
 	}
 	rc = -EIO;
-	if (ioctl(c->fd, KVM_SET_CPUID2, cpuid ? cpuid : vm->cpuid))
-		goto fail;
+	if (!ioctl(c->fd, KVM_SET_CPUID2, cpuid ? cpuid : vm->cpuid))
+		return 0;
+fail:
+	kv_cpu_destroy(c);
+	return rc;
+}
+
+int kv_cpu_create(struct kv_vm *vm, struct kv_cpu *c, unsigned index,
+                  const struct kvm_cpuid2 *cpuid)
+{
+	int rc = kv_cpu_open(vm, c, index, cpuid);
+
+	if (rc)
+		return rc;
+	c->page = kv_shim_cpu_page(vm, index);
 	rc = set_sregs(c);
 	if (!rc)
 		rc = set_msrs(c);
 	if (rc)
 		goto fail;
-	set_xcr0(c);
+	kv_cpu_set_xcr0(c);
 	set_tsc(c);
 	rc = kv_cpu_reset_fpu(c, NULL);
 	if (rc)
