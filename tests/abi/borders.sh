@@ -3,10 +3,10 @@
 # The borders of docs/architecture.md: which folder may include what. One verdict a rule.
 cd "$(dirname "$0")/../.." || exit 1
 p=0 f=0
-rule() {	# NAME FOLDER FORBIDDEN(extended regular expression on the included path)
+rule() {	# NAME FOLDER FORBIDDEN(Perl's regular expression on the included path)
 	local bad
 	bad=$(find $2 -name '*.[chS]' -print0 2>/dev/null |
-		xargs -0 -r grep -HnE "^ *# *include *[<\"]($3)" 2>/dev/null)
+		xargs -0 -r grep -HnP "^ *# *include *[<\"]($3)" 2>/dev/null)
 	if [ -z "$bad" ]; then
 		p=$((p + 1)); echo "PASS $1"
 	else
@@ -20,7 +20,8 @@ rule "frontends use abi and pvops only" frontends "(backends|hypervisor-stub|tes
 rule "backends use abi only" backends "(pvops|frontends|hypervisor-stub|tests)"
 rule "the core knows no engine, device or tool" hypervisor-stub/core \
 	"(linux/kvm|sys/ptrace|linux/seccomp|.*engines/(process|kvm)/|.*fullvirt/|.*toolstack/|pvops|frontends)"
-rule "engines know no tool and no device" hypervisor-stub/engines "(.*toolstack/|.*fullvirt/|backends|pvops|frontends)"
+# Of full virtualization an engine may know the seam: fv.h, and the bus behind which the devices are.
+rule "engines know no tool and no device" hypervisor-stub/engines "(.*toolstack/|.*fullvirt/(?!(fv|bus)\.h)|backends|pvops|frontends)"
 # Guest code includes no host header, except what a hosted unit-test build asks for.
 bad=$(find pvops frontends -name '*.[chS]' -print0 | xargs -0 -r awk '
 	FNR == 1 { hosted = 0 }
