@@ -541,19 +541,31 @@ START_TEST(a_kick_on_its_way_is_seen)
 }
 END_TEST
 
-/* Who is ready and has no core is not to blame for what he does not do. */
-START_TEST(who_wants_a_core_is_known)
+/* Who is ready and has no core is not to blame for what he does not do; nor who has had one meanwhile. */
+START_TEST(who_sleeps_on_is_known)
 {
 	struct pe_vcpu *pv = v->engine_priv;
+	uint64_t runs[4] = { 0 };
 
 	enter_user(PUT(user_calls));
 	v->regs.rbx = 5;
 	run_to_ud2();
 	usleep(20000);
-	ck_assert(pe_wants_a_core(getpid()));
-	ck_assert(!pe_wants_a_core(pv->current->pid)); /* it waits for us */
-	ck_assert(!pe_wants_a_core(pv->current->mapper_tid));
-	ck_assert(!pe_wants_a_core(0));
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(!pe_sleeps_on(getpid(), &runs[0]));
+		ck_assert_int_eq(pe_sleeps_on(pv->current->pid, &runs[1]),
+		                 i > 0); /* it waits for us */
+		ck_assert_int_eq(pe_sleeps_on(pv->current->mapper_tid, &runs[2]), i > 0);
+		ck_assert(!pe_sleeps_on(0, &runs[3]));
+	}
+	kill(pv->current->pid, PE_SIG_KICK); /* it has a look, and goes back to sleep */
+	usleep(20000);
+	ck_assert(!pe_sleeps_on(pv->current->pid, &runs[1]));
+	ck_assert(pe_sleeps_on(pv->current->pid, &runs[1]));
+	kill(pv->current->pid, SIGSTOP);
+	usleep(20000);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(!pe_sleeps_on(pv->current->mapper_tid, &runs[2]));
 }
 END_TEST
 
@@ -660,7 +672,7 @@ Suite *engine_usermode_suite(void)
 	tcase_add_test(tc, a_users_process_that_is_left_does_not_run);
 	tcase_add_test(tc, nobody_sleeps_with_an_end_in_sight);
 	tcase_add_test(tc, a_kick_on_its_way_is_seen);
-	tcase_add_test(tc, who_wants_a_core_is_known);
+	tcase_add_test(tc, who_sleeps_on_is_known);
 	tcase_add_test(tc, what_the_kernel_gives_one_program_no_other_takes);
 	tcase_add_test(tc, the_death_of_a_users_process_is_told_as_such);
 	suite_add_tcase(s, tc);

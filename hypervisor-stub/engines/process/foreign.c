@@ -36,7 +36,7 @@
 
 #include "hypervisor-stub/engines/process/process.h"
 
-#define APPROVE_WITHIN_NS 10000000000u /* a mapper that is silent for so long has been stopped */
+#define APPROVE_WITHIN_NS 5000000000u /* so often a mapper that is silent is looked at */
 #define OFFER_WITHIN_MS   2000
 
 /* ---- the listener: made by the nursery before it empties itself, and handed to us ---------------- */
@@ -236,8 +236,11 @@ void pe_foreign_map(struct pe_proc *p, const struct pe_foreign_map *m)
 				return;
 			continue;
 		}
-		if (pe_now() >= end)
-			pe_proc_kill(p);
+		if (pe_now() >= end) {
+			end = pe_now() + APPROVE_WITHIN_NS;
+			if (pe_order_is_to_blame(p))
+				pe_proc_kill(p);
+		}
 		if (pe_has_ended(p->pid))
 			p->dead = true;
 	}

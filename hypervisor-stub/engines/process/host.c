@@ -72,7 +72,8 @@ bool pe_kick_is_pending(pid_t pid)
 	return pending;
 }
 
-bool pe_wants_a_core(pid_t tid)
+/* As /proc has it; 0 where the host does not tell. */
+static char thread_state(pid_t tid)
 {
 	char text[64], stat[256] = "";
 	const char *state;
@@ -81,13 +82,12 @@ bool pe_wants_a_core(pid_t tid)
 	snprintf(text, sizeof(text), "/proc/%d/stat", (int)tid);
 	f = fopen(text, "re");
 	if (!f)
-		return false;
+		return 0;
 	if (!fgets(stat, sizeof(stat), f))
 		stat[0] = '\0';
 	fclose(f);
 	state = strrchr(stat, ')'); /* behind its name */
-	/* D: it waits for another thread of its process to let go of the mappings. */
-	return state && state[1] == ' ' && (state[2] == 'R' || state[2] == 'D');
+	return state && state[1] == ' ' ? state[2] : 0;
 }
 
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out)
@@ -110,6 +110,20 @@ bool pe_schedstat(pid_t tid, struct pe_schedstat *out)
 		return false;
 	*out = (struct pe_schedstat){ .run_ns = run, .wait_ns = wait, .runs = runs };
 	return true;
+}
+
+bool pe_sleeps_on(pid_t tid, uint64_t *runs)
+{
+	/* R: ready or running. D: it waits for memory, or for another thread to let go of the mappings. T: stopped. */
+	bool sleeps = thread_state(tid) == 'S';
+	struct pe_schedstat st = { 0 };
+	bool since;
+
+	if (!pe_schedstat(tid, &st))
+		st.runs = 0;
+	since = *runs == st.runs + 1;
+	*runs = st.runs + 1;
+	return sleeps && since;
 }
 
 size_t pe_max_mappings(void)

@@ -22,7 +22,7 @@
 #include "hypervisor-stub/engines/process/process.h"
 
 #define TELL_EVERY_NS  10000000000u
-#define ORDER_LIMIT_NS 10000000000u /* a mapper that is silent for so long has been stopped */
+#define ORDER_LIMIT_NS 5000000000u /* so often a mapper that is silent is looked at */
 
 struct order {
 	_Atomic uint32_t seq;
@@ -89,13 +89,18 @@ static uint32_t outstanding(struct pe_proc *p)
 }
 
 /*
- * Whether a mapper that has not carried out its orders for long is to blame. On a crowded host it may
- * have been ready for as long and not had a core. Its code obeys orders or sleeps and nothing else, so
- * one that is ready will get there.
+ * On a crowded host a mapper may be ready for long and not have a core. Its code obeys orders or sleeps
+ * and nothing else, so one that is ready will get there, and time proves nothing. One look does not
+ * either, for we may be those who did not have a core:
+ *   1. the limit is over and there is no confirmation
+ *   2. we lose the core; the mapper gets it, does everything, confirms, and sleeps
+ *   3. we look: it sleeps
+ * So it is one that sleeps and has had no core since the look before, between which and this one we
+ * have looked for its confirmation.
  */
-static bool is_to_blame(struct pe_proc *p)
+bool pe_order_is_to_blame(struct pe_proc *p)
 {
-	return !pe_wants_a_core(p->mapper_tid);
+	return pe_sleeps_on(p->mapper_tid, &p->mapper_runs) || atomic_load(&p->pd->d->ending);
 }
 
 /* Whether a limit, which begins now when it is 0, is over; then it begins anew. */
@@ -117,7 +122,7 @@ static void wait_for_room(struct pe_proc *p)
 	while (outstanding(p) >= PE_NR_ORDERS) {
 		pe_order_publish(p, 0);
 		/* More done than there are is a lie that needs no waiting. */
-		if (outstanding(p) > PE_NR_ORDERS || (is_over(&limit) && is_to_blame(p)))
+		if (outstanding(p) > PE_NR_ORDERS || (is_over(&limit) && pe_order_is_to_blame(p)))
 			kill_silent(p);
 		if (p->dead || pe_has_ended(p->pid)) {
 			p->dead = true;
@@ -282,7 +287,7 @@ void pe_order_wait_confirmed(struct pe_domain *pd)
 		if (!is_over(&limit))
 			continue;
 		for (struct pe_proc *p = pd->procs; p; p = p->next) {
-			if (p->ack_pending && is_to_blame(p))
+			if (p->ack_pending && pe_order_is_to_blame(p))
 				kill_silent(p);
 		}
 	}

@@ -76,7 +76,8 @@ struct pe_proc {
 	uint32_t confirmed;  /* the mapper has confirmed all orders up to this one */
 	uint32_t ack_at;     /* number of the order that asks for a confirmation */
 	bool ack_pending;
-	uint64_t ack_id; /* what its mapper writes as a confirmation; never used again */
+	uint64_t ack_id;      /* what its mapper writes as a confirmation; never used again */
+	uint64_t mapper_runs; /* for pe_sleeps_on() */
 
 	/* mappings.c */
 	struct pe_maptree maps;
@@ -258,15 +259,18 @@ bool pe_futex_move(_Atomic uint32_t *from, _Atomic uint32_t *to);
 bool pe_has_ended(pid_t pid);
 /* Whether a kick has been sent to it that has not arrived; true where the host does not tell. */
 bool pe_kick_is_pending(pid_t pid);
-/* Whether a thread is ready to run, or runs; false where the host does not tell. */
-bool pe_wants_a_core(pid_t tid);
 /* What the scheduler says of a thread: time on a core, time waiting for one, and how often it ran. */
 struct pe_schedstat {
 	uint64_t run_ns, wait_ns, runs;
 };
 bool pe_schedstat(pid_t tid, struct pe_schedstat *out); /* false where the host does not tell */
-size_t pe_max_mappings(void);                           /* vm.max_map_count */
-unsigned pe_xsave_size(void);                           /* bytes of a saved state with these */
+/*
+ * Whether a thread sleeps, and has slept since the call before with the same *runs (0 at first). One that
+ * only gets no core, or is held up by the host or stopped by somebody, does not.
+ */
+bool pe_sleeps_on(pid_t tid, uint64_t *runs);
+size_t pe_max_mappings(void); /* vm.max_map_count */
+unsigned pe_xsave_size(void); /* bytes of a saved state with these */
 uint64_t pe_xsave_mask(void); /* features of XCR0 whose state fits into PE_XSAVE_MAX */
 
 /* probe.c: engine.h has the contracts */
@@ -338,6 +342,11 @@ void pe_order_unmap_all(struct pe_proc *p);
 void pe_order_publish(struct pe_proc *p, uint32_t go);
 /* Asks for a confirmation of all that was ordered so far, if any removal has none yet. */
 void pe_order_ask(struct pe_proc *p);
+/*
+ * Whether a mapper that has not carried out its orders for long is to blame, or nobody is to wait for it
+ * any more. Say so only when it was asked before, and its confirmations have been looked for since.
+ */
+bool pe_order_is_to_blame(struct pe_proc *p);
 /* Waits for all confirmations that were asked for; a process that gives none is ended. */
 void pe_order_wait_confirmed(struct pe_domain *pd);
 void pe_proc_kill(struct pe_proc *p); /* for what no honest process does */

@@ -25,14 +25,13 @@
 #define PAUSE_MIN_NS  10000000u
 #define PAUSE_MAX_NS  1000000000u
 
-/* Kicks that bring no exit: when to look at the guest's use of its core, and what is too much. */
-#define DEAF_LOOK_NS    5000000u
-#define DEAF_RUNS       2000u
-#define DEAF_RUN_NS     50000000u
+/* Kicks that bring no exit: when to look whether they arrive, and how often is too much. */
+#define DEAF_LOOK_NS   5000000u
+#define DEAF_LOOKS     20u
 
-#define HABIT_MAX       64 /* runs; then we look again */
+#define HABIT_MAX      64 /* runs; then we look again */
 
-#define MAPPER_LIMIT_NS 100000000u /* for the orders before a guest goes on, given a core */
+#define MAPPER_LOOK_NS 50000000u /* when orders before a guest goes on take long */
 
 /* ---- the one or two processes that may run ----------------------------------------------------- */
 
@@ -133,50 +132,48 @@ static void set_pending(const struct runners *r)
 		pe_store(r->u->ctl, CTL_PENDING, 1);
 }
 
-static void stop_guest(const struct runners *r)
+/* Returns whom it sent a kick. */
+static const struct pe_proc *stop_guest(const struct runners *r)
 {
 	struct pe_proc *p = who_runs(r);
 
 	set_pending(r);
 	atomic_store(&p->kicked, true);
 	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
+	return p;
 }
 
 /* What is known of a guest that was told to stop and has not. */
 struct stop {
 	bool wanted;
 	const struct pe_proc *went_on; /* in this run; its mapper releases it */
-	uint64_t mappers_limit;        /* by then it must have */
-	pid_t pid;                     /* whom the numbers are about */
+	uint64_t mapper_runs;          /* for pe_sleeps_on(), */
+	uint64_t next_look_at_mapper;  /* which is asked then */
 	uint64_t next_kick, next_look;
-	struct pe_schedstat before;
+	const struct pe_proc *kicked; /* who was sent the last one, */
+	unsigned heard;               /* and looks at which that had arrived */
 };
 
 /*
- * Whether the guest ran after kicks and yet did not report. Honest code is in the trampoline for an
- * instant only, and looks at the pending flag on its way; code that jumped into the trampoline to
- * sleep or loop there would make us wait for ever. A guest that has not had the core is just slow.
+ * Whether the guest got kicks and yet did not report. Honest code is in the trampoline for an instant
+ * only, and looks at the pending flag on its way; code that jumped into the trampoline to sleep or loop
+ * there would make us wait for ever. A guest that has no core gets no kick, so it is just slow. How long
+ * it had one says nothing: the host counts as used what was taken from it, by its own hypervisor or
+ * for a page fault that waits for memory.
  */
-static bool is_deaf(const struct pe_proc *p, struct stop *s, uint64_t now)
+static bool is_deaf(struct stop *s, uint64_t now)
 {
-	struct pe_schedstat st;
-
 	if (now < s->next_look)
 		return false;
 	s->next_look = now + DEAF_LOOK_NS;
-	if (!pe_schedstat(p->pid, &st))
+	if (!s->kicked || pe_kick_is_pending(s->kicked->pid))
 		return false;
-	if (s->pid != p->pid) {
-		s->pid = p->pid;
-		s->before = st;
-		return false;
-	}
-	return st.runs - s->before.runs > DEAF_RUNS || st.run_ns - s->before.run_ns > DEAF_RUN_NS;
+	return ++s->heard > DEAF_LOOKS;
 }
 
 /*
  * Whether the guest cannot run yet, for its mapper still has orders to carry out. Kicks would only
- * take the core from the mapper. The guest can pretend so, but not for long.
+ * take the core from the mapper. The guest can pretend so, but a mapper that sleeps has none.
  */
 static bool is_held_back(struct stop *s, uint64_t now)
 {
@@ -184,13 +181,11 @@ static bool is_held_back(struct stop *s, uint64_t now)
 
 	if (!p || pe_load(p->state, STATE_GO) == p->go)
 		return false;
-	if (!s->mappers_limit)
-		s->mappers_limit = now + MAPPER_LIMIT_NS;
-	if (now < s->mappers_limit)
+	if (now < s->next_look_at_mapper)
 		return true;
-	s->mappers_limit = 0;
-	if (!pe_wants_a_core(p->mapper_tid))
-		s->went_on = NULL; /* it says so, but the mapper has nothing to do */
+	s->next_look_at_mapper = now + MAPPER_LOOK_NS;
+	if (pe_sleeps_on(p->mapper_tid, &s->mapper_runs))
+		s->went_on = NULL;
 	return s->went_on;
 }
 
@@ -206,9 +201,9 @@ static bool press(const struct runners *r, struct stop *s, uint64_t now)
 		set_pending(r);
 		return true;
 	}
-	if (is_deaf(who_runs(r), s, now))
+	if (is_deaf(s, now))
 		return false;
-	stop_guest(r);
+	s->kicked = stop_guest(r);
 	return true;
 }
 
