@@ -42,7 +42,7 @@ fi
 
 for claim in $(grep -oE '`[a-z]+/[a-z0-9_]+`' "$guide" | tr -d '`' | sort -u); do
 	family=${claim%%/*} name=${claim#*/}
-	if grep -q "\"$name\"" "$root/tests/guests/selftest/$family.c" 2>/dev/null; then
+	if grep -q "($name)" "$root/tests/guests/selftest/$family.c" 2>/dev/null; then
 		pass "claim $claim exists"
 	else
 		fail "claim $claim" "the guide names it and the self-test has none"
