@@ -201,7 +201,16 @@ int blkfront_each(int (*fn)(const char *node, unsigned vdev, void *arg), void *a
  * store, too. Undo: blkdev_close(). Context: may wait.
  */
 int blkfront_open(const char *node, const struct blkfront_options *options, struct blkdev **dev);
-/* The name of a virtual device number: 51712 is "xvda", 51713 "xvda1". */
+/* The name of a virtual device number: 51712 is "xvda", 51713 "xvda1", 768 "hda". */
 void blkfront_name(unsigned vdev, char name[BLKDEV_NAME]);
+
+/* ---- the disks of whatever machine this is (devices.c) ---- */
+
+/*
+ * As the two above where there is a hypervisor; where there is none (pv_is_native()) its IDE disks,
+ * named "hda" to "hdd", for which options mean nothing, and there is no store.
+ */
+int blkdev_each(int (*fn)(const char *node, unsigned vdev, void *arg), void *arg);
+int blkdev_open(const char *node, const struct blkfront_options *options, struct blkdev **dev);
 
 #endif /* FRONTENDS_BLKDEV_H */

@@ -149,4 +149,14 @@ int netfront_open(const char *node, const struct netdev_client *client, void *ar
                   struct netdev **dev);
 void netfront_start(struct netdev *dev);
 
+/*
+ * The interfaces of whatever machine this is (devices.c): as the three above where there is a
+ * hypervisor; where there is none (pv_is_native()) its Ethernet cards (native/e1000.c), and there is
+ * no store.
+ */
+int netdev_each(int (*fn)(const char *node, unsigned handle, void *arg), void *arg);
+int netdev_open(const char *node, const struct netdev_client *client, void *arg,
+                struct netdev **dev);
+void netdev_start(struct netdev *dev);
+
 #endif /* FRONTENDS_NETDEV_H */

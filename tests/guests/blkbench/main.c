@@ -7,12 +7,13 @@
  *   bench [ms=N]        for each load: "blk NAME: RATE unit REQUESTS NOTIFICATIONS EVENTS"; the load
  *                       goes on for N ms; with write=1 those that write, too
  *   Also: persistent=1, queues=N, order=N, segments=N: what the front-end may ask for; irq=1: requests
- *   end by event and call-back, where bench polls otherwise.
+ *   end by event and call-back, where bench polls otherwise. pio=1: natively, no DMA.
  *
  * tests/bench/blk.c and tests/integration/test_disk.sh read the lines.
  */
 #include "abi/errno.h"
 #include "frontends/blkdev.h"
+#include "frontends/native/ide.h"
 #include "pvops/lib/format.h"
 #include "pvops/lib/string.h"
 #include "pvops/mmu.h"
@@ -42,7 +43,7 @@ static uint64_t random_number(void)
 static int open_disk(const char *node, unsigned vdev, void *arg)
 {
 	struct blkdev_geometry g;
-	int rc = blkfront_open(node, &options, &disks[nr_disks]);
+	int rc = blkdev_open(node, &options, &disks[nr_disks]);
 
 	(void)vdev;
 	(void)arg;
@@ -367,15 +368,16 @@ void kernel_main(const struct pv_boot *boot)
 	pv_irq_enable();
 	if (pv_mmu_map_memory())
 		pv_panic("blkbench: no page tables");
-	if (pv_xs_init(boot->start))
+	if (!pv_is_native() && pv_xs_init(boot->start))
 		pv_panic("blkbench: no store");
 	buffer = (void *)((boot->memory_end - BUFFER) & ~(BUFFER / 4 - 1));
 	options = (struct blkfront_options){ .max_queues = (unsigned)word_number("queues=", 0),
 		                             .max_ring_order = (unsigned)word_number("order=", 0),
 		                             .max_segments = (unsigned)word_number("segments=", 0),
 		                             .persistent = word_number("persistent=", 0) };
-	if (blkfront_each(open_disk, NULL) < 0)
-		pv_panic("blkbench: the store does not tell the disks");
+	ide_only_pio = word_number("pio=", 0);
+	if (blkdev_each(open_disk, NULL) < 0)
+		pv_panic("blkbench: the disks are not told");
 	if (!nr_disks)
 		pv_log("SKIP blkbench: no disk\n");
 	else if (strstr(boot->cmdline, "bench"))

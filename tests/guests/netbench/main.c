@@ -116,7 +116,7 @@ static int open_device(const char *node, unsigned handle, void *arg)
 	client = net_client;
 	client.done = on_done;
 	client.attention = on_attention;
-	return netfront_open(node, &client, net, &dev) ?: 1;
+	return netdev_open(node, &client, net, &dev) ?: 1;
 }
 
 static void configure(void)
@@ -146,16 +146,16 @@ static void open_net(void)
 {
 	int rc;
 
-	if (pv_xs_init(pv_boot.start))
+	if (!pv_is_native() && pv_xs_init(pv_boot.start))
 		pv_panic("netbench: no store");
 	net = net_create(&env);
 	if (!net || pv_timer_bind(pv_cpu()->id, on_timer, NULL))
 		pv_panic("netbench: no memory, or no timer");
-	rc = netfront_each(open_device, NULL);
+	rc = netdev_each(open_device, NULL);
 	if (rc < 0 || !dev)
 		pv_panic("netbench: no network interface: error %d", rc);
 	net_attach(net, dev);
-	netfront_start(dev);
+	netdev_start(dev);
 	configure();
 }
 

@@ -12,6 +12,7 @@
 
 #include "abi/errno.h"
 #include "pvops/lib/string.h"
+#include "pvops/pv_ops.h"
 #include "tests/guests/unix/mutex.h"
 #include "tests/guests/unix/proc.h"
 #include "tests/guests/unix/store.h"
@@ -128,7 +129,7 @@ static int replace(struct disk *d, const char *node)
 	struct blkdev *old = d->dev, *dev;
 
 	if (!blkdev_is_gone(old) || d->is_mounted || pv_load(&d->node.users) > 1 ||
-	    blkfront_open(node, NULL, &dev))
+	    blkdev_open(node, NULL, &dev))
 		return 0;
 	dev->attention = on_attention;
 	d->dev = dev;
@@ -148,7 +149,7 @@ static int add(const char *node, unsigned int vdev, void *arg)
 		return replace(find(name), node);
 	if (nr_disks == MAX_DISKS)
 		return 1;
-	if (blkfront_open(node, NULL, &d->dev))
+	if (blkdev_open(node, NULL, &d->dev))
 		return 0;
 	d->node = (struct node){ .ops = &disk_ops, .users = 1 };
 	d->dev->attention = on_attention;
@@ -162,8 +163,8 @@ static int add(const char *node, unsigned int vdev, void *arg)
 void disk_find_all(void)
 {
 	mutex_lock(&lock);
-	if (store_is_there())
-		blkfront_each(add, NULL);
+	if (pv_is_native() || store_is_there())
+		blkdev_each(add, NULL);
 	mutex_unlock(&lock);
 }
 

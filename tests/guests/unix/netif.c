@@ -122,17 +122,17 @@ static struct netdev_client client;
 static int open_device(const char *node, unsigned int handle, void *arg)
 {
 	(void)handle;
-	return netfront_open(node, &client, net, arg) ? 0 : 1;
+	return netdev_open(node, &client, net, arg) ? 0 : 1;
 }
 
 static void find_device(void)
 {
 	struct netdev *found;
 
-	if (!store_is_there() || netfront_each(open_device, &found) <= 0)
+	if ((!pv_is_native() && !store_is_there()) || netdev_each(open_device, &found) <= 0)
 		return;
 	net_attach(net, found);
-	netfront_start(found);
+	netdev_start(found);
 	pv_store_release(&dev, found);
 	on_attention(dev); /* what it wanted before there was anything to serve */
 }
