@@ -128,6 +128,11 @@ struct hv_vcpu {
 		uint64_t va;
 		uint32_t error_code;
 	} missed;          /* a program's fault that its kernel has not mapped a page for yet */
+	struct hv_native { /* a kernel that believes to be at ring 0 (fullvirt/); the core never looks */
+		bool is_on;
+		uint16_t kernel_cs, user_cs, user_ss; /* as its own tables have them */
+		uint32_t fmask;                       /* flags that a system call clears */
+	} native;
 	atomic_bool is_up; /* changes under domain->lock */
 	bool is_initialised;
 

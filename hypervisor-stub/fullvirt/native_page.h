@@ -15,6 +15,8 @@
 #ifndef HYPERVISOR_STUB_FULLVIRT_NATIVE_PAGE_H
 #define HYPERVISOR_STUB_FULLVIRT_NATIVE_PAGE_H
 
+#include "hypervisor-stub/engines/process/native.h"
+
 #define FV_AREA        0xc7000 /* guest-physical, and virtual where the tables leave it free */
 #define FV_AREA_END    0xf0000
 #define FV_PATCHES     0xc8000
@@ -27,12 +29,12 @@
 #define NATIVE_CR3     0x118
 #define NATIVE_CR4     0x120
 #define NATIVE_RIP     0x128 /* u64: the instruction that an exit or a return in place is about */
-#define NATIVE_T1      0x130 /* u64, u64, u64: of a patch under way */
-#define NATIVE_T2      0x138
-#define NATIVE_T3      0x140
-#define NATIVE_EXIT    0x148 /* u64: addresses in the trampoline, that patches jump through */
-#define NATIVE_IRET    0x150
-#define NATIVE_SYSRET  0x158
+/* NATIVE_T1 of native.h: u64, u64, u64: of a patch under way; the first is rcx on its way out. */
+#define NATIVE_T2     0x138
+#define NATIVE_T3     0x140
+#define NATIVE_EXIT   0x148 /* u64: addresses in the trampoline, that patches jump through */
+#define NATIVE_IRET   0x150
+#define NATIVE_SYSRET 0x158
 
 #ifndef __ASSEMBLY__
 
@@ -58,6 +60,7 @@ _Static_assert(offsetof(struct fv_native, cr2) == NATIVE_CR2, "cr2");
 _Static_assert(offsetof(struct fv_native, cr4) == NATIVE_CR4, "cr4");
 _Static_assert(offsetof(struct fv_native, rip) == NATIVE_RIP, "rip");
 _Static_assert(offsetof(struct fv_native, scratch) == NATIVE_T1, "scratch");
+_Static_assert(NATIVE_T1 + 8 == NATIVE_T2, "scratch");
 _Static_assert(offsetof(struct fv_native, exit) == NATIVE_EXIT, "exit");
 _Static_assert(offsetof(struct fv_native, sysret) == NATIVE_SYSRET, "sysret");
 

@@ -20,7 +20,15 @@ void fv_code_scan(struct fv_cpu *c, struct fv_code *code, unsigned entry);
 void fv_patch(struct fv_cpu *c, uint64_t va);
 /* The jump over this byte goes; its instructions trap again. */
 void fv_patch_undo(struct fv_cpu *c, struct fv_code *code, unsigned at);
-/* Whether rip lies in a patch; then *va is the guest's instruction that it belongs to. */
-bool fv_patch_find(const struct fv_cpu *c, uint64_t rip, uint64_t *va);
+/* Gives all of them up. */
+void fv_patch_forget_all(struct fv_cpu *c);
+/* Whether rip lies in a patch. */
+bool fv_patch_holds(uint64_t rip);
+/* The guest has stopped, in a patch or in the bytes of a jump to one: carries it out to its end. */
+void fv_patch_finish(struct fv_cpu *c);
+/* The address of the guest's instruction that rip belongs to; the guest will see it, so it is one again. */
+uint64_t fv_patch_expose(struct fv_cpu *c, uint64_t rip);
+/* One instruction of a patch, by the emulator. False: the machine has ended. */
+bool fv_emulate_patch(struct fv_cpu *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor-stub/engines/process/layout.h"
 #include "hypervisor-stub/fullvirt/patch.h"
 
 #define STEPS 4096 /* instructions that are interpreted before anything else is looked at */
@@ -37,6 +38,13 @@ static void set_up(struct fv_cpu *c)
 	v->info_mfn = (mfn_t){ c->d->mem.first.n + (at >> FV_PAGE_SHIFT) };
 	v->info_offset = 0;
 	c->page->info.evtchn_upcall_mask = 1;
+	pe_native_entries(&c->entries);
+	c->page->exit = c->entries.exit;
+	c->page->iret = c->entries.iret;
+	c->page->sysret = c->entries.sysret;
+	c->patches_on = true;
+	c->patch_at = FV_PATCHES;
+	v->native.is_on = true;
 	fv_views_init(c);
 }
 
@@ -206,7 +214,8 @@ static void handle(struct fv_cpu *c, const struct hv_exit *exit)
 	case HV_EXIT_EXCEPTION:
 		exception(c, exit);
 		return;
-	case HV_EXIT_HYPERCALL:
+	case HV_EXIT_HYPERCALL: /* from a patch: emit.c */
+		c->v->regs.rcx = c->page->scratch[0];
 		fv_count(c->m, FV_EXIT_PRIVILEGED);
 		fv_emulate(c);
 		return;
@@ -222,13 +231,13 @@ static void handle(struct fv_cpu *c, const struct hv_exit *exit)
 /* ---- the loop --------------------------------------------------------------------------------- */
 
 /* While the guest runs its interrupt flag is in the page, for ring 3 has none. */
-static void give_flags(struct fv_cpu *c)
+void fv_give_flags(struct fv_cpu *c)
 {
 	__atomic_store_n(&c->page->info.evtchn_upcall_mask, !(c->v->regs.rflags & X86_FLAG_IF),
 	                 __ATOMIC_SEQ_CST);
 }
 
-static void take_flags(struct fv_cpu *c)
+void fv_take_flags(struct fv_cpu *c)
 {
 	struct hv_regs *r = &c->v->regs;
 
@@ -254,6 +263,31 @@ static bool interrupt_is_pending(struct fv_cpu *c)
 	return *pending;
 }
 
+/* What the trampoline may do in place: system calls, and returns from them and from interrupts. */
+static void tell_engine(struct fv_cpu *c)
+{
+	uint16_t user = (uint16_t)(c->star >> 48);
+
+	c->v->native.kernel_cs = c->seg[X86_SEG_CS].selector;
+	c->v->native.user_cs = (uint16_t)((user + 16) | 3);
+	c->v->native.user_ss = (uint16_t)((user + 8) | 3);
+	c->v->native.fmask = (uint32_t)c->fmask;
+	if (c->cpl)
+		c->v->native.kernel_cs = (uint16_t)(c->star >> 32) & 0xfffc;
+	c->v->traps.syscall.va = c->efer & EFER_SCE ? c->lstar : 0;
+}
+
+/* It may have gone from user to kernel and back without us. */
+static void take_mode(struct fv_cpu *c)
+{
+	unsigned cpl = c->v->in_kernel ? 0 : 3;
+
+	if (cpl == c->cpl)
+		return;
+	c->cpl = cpl;
+	fv_set_segments(c);
+}
+
 static void run_natively(struct fv_cpu *c)
 {
 	struct hv_vcpu *v = c->v;
@@ -266,20 +300,22 @@ static void run_natively(struct fv_cpu *c)
 		hv_domain_unlock(c->d);
 		c->dropped = false;
 	}
-	give_flags(c);
+	fv_give_flags(c);
 	interrupt_is_pending(c);
 	v->regs.cs = FLAT_KERNEL_CS;
 	v->regs.ss = FLAT_KERNEL_SS;
+	tell_engine(c);
 	atomic_store(&v->sched.attention, atomic_load(&c->m->stop));
 	rc = c->hv->engine->vcpu_run(v, &exit);
 	if (rc) {
 		fv_end(c->m, FV_END_OURS, 0, "no process for the guest: %s", strerror(-rc));
 		return;
 	}
-	/* It may have gone from user to kernel and back without us. */
-	c->cpl = v->in_kernel ? 0 : 3;
-	take_flags(c);
+	take_mode(c);
+	fv_take_flags(c);
 	handle(c, &exit);
+	if (!c->cpl)
+		fv_patch_finish(c);
 }
 
 static void look_at_code(struct fv_cpu *c)
@@ -330,6 +366,11 @@ static void wrote(struct fv_machine *m, uint64_t gpa, uint64_t len)
 			atomic_store(&c->code_written, true);
 }
 
+static unsigned long long in_place(const struct fv_cpu *c, unsigned what)
+{
+	return c->hv->engine->local_hypercalls(c->v, what);
+}
+
 static void stats(const struct fv_machine *m, FILE *out)
 {
 	const struct fv_cpu *c = m->cpu;
@@ -341,6 +382,9 @@ static void stats(const struct fv_machine *m, FILE *out)
 	fprintf(out, "%20u  pages of scanned code\n", pages);
 	fprintf(out, "%20llu  instructions replaced by patches\n",
 	        (unsigned long long)c->nr_patched);
+	fprintf(out, "%20llu  system calls in place\n", in_place(c, PE_LOCAL_NATIVE_CALL));
+	fprintf(out, "%20llu  returns to user mode in place\n",
+	        in_place(c, PE_LOCAL_NATIVE_RETURN));
 }
 
 const struct fv_way fv_way_ring3 = {

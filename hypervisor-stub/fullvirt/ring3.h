@@ -145,6 +145,8 @@ struct fv_code {
 };
 
 #define FV_CODE_BUCKETS 512
+#define FV_MAX_PATCHES  2048
+#define FV_PATCH_INSNS  8
 
 /* ---- the CPU ----------------------------------------------------------------------------------- */
 
@@ -198,14 +200,26 @@ struct fv_cpu {
 	/* Code. */
 	struct fv_code *code[FV_CODE_BUCKETS]; /* by page of va */
 	unsigned *free_copies, nr_free_copies;
+	bool in_patch;     /* the emulator carries out a patch: the area is memory */
 	uint8_t *code_map; /* by guest-physical page: 1 when it has a copy; read by other threads */
-	atomic_bool code_written; /* a device wrote to such a page */
-	uint64_t patch_at;        /* next free byte of the area of patches */
+	atomic_bool code_written;         /* a device wrote to such a page */
+	struct pe_native_entries entries; /* of the trampoline, for patches */
+	uint64_t patch_at;                /* next free byte of the area of patches */
+	struct fv_patch {
+		uint64_t start, end, va;
+		uint8_t nr, in[FV_PATCH_INSNS]; /* where its instructions begin: bytes behind va, */
+		uint16_t out[FV_PATCH_INSNS];   /* and behind start */
+	} patch[FV_MAX_PATCHES];
+	unsigned nr_patches;
 	bool patches_on;
 	bool pairs_on;
 
 	uint64_t nr_patched, nr_trapped, nr_flushes;
 };
+
+/* ring3.c: the interrupt flag from rflags to where the guest's code has it, and back. */
+void fv_give_flags(struct fv_cpu *c);
+void fv_take_flags(struct fv_cpu *c);
 
 /* ring3_emu.c: one instruction at v->regs.rip. False when it cannot be done (the machine has ended). */
 bool fv_emulate(struct fv_cpu *c);
@@ -242,6 +256,8 @@ enum x86_result fv_op_system(struct x86_emu *emu, enum x86_system which, uint64_
                              struct hv_regs *regs);
 void fv_syscall(struct fv_cpu *c); /* v->regs.rip behind it */
 void fv_set_cpl(struct fv_cpu *c, unsigned cpl);
+/* The code and stack segments of c->cpl, as syscall and sysret leave them. */
+void fv_set_segments(struct fv_cpu *c);
 
 /* ring3_miss.c */
 void fv_miss(struct fv_cpu *c, uint64_t va, uint32_t pfec);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "hypervisor-stub/core/cpu.h"
-#include "hypervisor-stub/fullvirt/ring3.h"
+#include "hypervisor-stub/fullvirt/patch.h"
 
 static struct fv_cpu *cpu_of(struct x86_emu *emu)
 {
@@ -25,7 +25,7 @@ static bool translate(struct fv_cpu *c, uint64_t va, unsigned access, uint64_t *
 	struct fv_paging p = fv_paging(c);
 	struct fv_walk w;
 
-	if (!(c->cr0 & CR0_PG)) {
+	if (!(c->cr0 & CR0_PG) || (c->in_patch && va >= FV_AREA && va < FV_AREA_END)) {
 		*gpa = va;
 		return true;
 	}
@@ -36,9 +36,15 @@ static bool translate(struct fv_cpu *c, uint64_t va, unsigned access, uint64_t *
 	return true;
 }
 
+/* Memory, or while a patch is carried out what the patches are made of. */
+static bool is_memory(const struct fv_cpu *c, uint64_t gpa)
+{
+	return fv_is_ram(&c->mem, gpa) || (c->in_patch && gpa >= FV_AREA && gpa < FV_AREA_END);
+}
+
 static void read_gpa(struct fv_cpu *c, uint64_t gpa, uint8_t *buf, unsigned len)
 {
-	if (fv_is_ram(&c->mem, gpa)) {
+	if (is_memory(c, gpa)) {
 		memcpy(buf, c->mem.ram + gpa, len);
 		return;
 	}
@@ -57,7 +63,7 @@ static void read_gpa(struct fv_cpu *c, uint64_t gpa, uint8_t *buf, unsigned len)
 
 static void write_gpa(struct fv_cpu *c, uint64_t gpa, const uint8_t *buf, unsigned len)
 {
-	if (fv_is_ram(&c->mem, gpa)) {
+	if (is_memory(c, gpa)) {
 		if (fv_code_at_gpa(c, gpa))
 			fv_code_drop_gpa(c, gpa);
 		memcpy(c->mem.ram + gpa, buf, len);
@@ -443,9 +449,12 @@ static void after(struct fv_cpu *c, const struct x86_emu *emu)
 	}
 }
 
-bool fv_emulate(struct fv_cpu *c)
+static struct x86_emu begin(struct fv_cpu *c)
 {
-	struct x86_emu emu = {
+	c->v->regs.cs = c->seg[X86_SEG_CS].selector;
+	c->v->regs.ss = c->seg[X86_SEG_SS].selector;
+	c->shadowed = false;
+	return (struct x86_emu){
 		.regs = &c->v->regs,
 		.ops = &ops,
 		.opaque = c,
@@ -454,27 +463,62 @@ bool fv_emulate(struct fv_cpu *c)
 		.flags = c->cpl ? 0 : X86_EMU_KERNEL,
 		.allow = X86_ALLOW_ALL,
 	};
-	enum x86_result rc;
+}
 
-	c->v->regs.cs = c->seg[X86_SEG_CS].selector;
-	c->v->regs.ss = c->seg[X86_SEG_SS].selector;
-	c->shadowed = false;
-	rc = x86_fetch(&emu);
-	if (rc == X86_DONE && string_io(c, &emu.insn))
-		return true;
-	if (rc == X86_DONE)
-		rc = x86_execute(&emu);
+static bool finish(struct fv_cpu *c, const struct x86_emu *emu, enum x86_result rc)
+{
 	switch (rc) {
 	case X86_DONE:
-		after(c, &emu);
+		after(c, emu);
 		return true;
 	case X86_FAULT:
-		fv_fault(c, &emu.fault);
+		fv_fault(c, &emu->fault);
 		return true;
 	case X86_RETRY:
 		return true;
 	default:
-		cannot(c, &emu.insn);
+		cannot(c, &emu->insn);
 		return false;
 	}
+}
+
+bool fv_emulate(struct fv_cpu *c)
+{
+	struct x86_emu emu = begin(c);
+	enum x86_result rc = x86_fetch(&emu);
+
+	if (rc == X86_DONE && string_io(c, &emu.insn))
+		return true;
+	if (rc == X86_DONE)
+		rc = x86_execute(&emu);
+	return finish(c, &emu, rc);
+}
+
+/* Where a patch leaves for the trampoline: its instruction is done from the guest's memory. */
+static bool leaves(struct fv_cpu *c)
+{
+	struct hv_regs *r = &c->v->regs;
+
+	if (r->rip != c->entries.exit && r->rip != c->entries.iret && r->rip != c->entries.sysret)
+		return false;
+	r->rip = (uint32_t)r->rcx;
+	r->rcx = c->page->scratch[0];
+	return true;
+}
+
+/* It is code for ring 3, where the interrupt flag is in the page and flags show it set. */
+bool fv_emulate_patch(struct fv_cpu *c)
+{
+	struct x86_emu emu;
+	bool done;
+
+	fv_give_flags(c);
+	c->v->regs.rflags |= X86_FLAG_IF;
+	c->in_patch = true;
+	emu = begin(c);
+	emu.cpl = 3;
+	done = finish(c, &emu, x86_emulate(&emu));
+	c->in_patch = false;
+	fv_take_flags(c);
+	return done && (!leaves(c) || fv_emulate(c));
 }

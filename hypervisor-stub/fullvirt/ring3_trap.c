@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "hypervisor-stub/fullvirt/ring3.h"
+#include "hypervisor-stub/fullvirt/patch.h"
 
 #define VECTOR_DF     8
 #define GATE_INT      14
@@ -193,6 +193,8 @@ void fv_fault(struct fv_cpu *c, const struct x86_fault *f)
 		       (unsigned long long)c->v->regs.rip);
 		return;
 	}
+	if (!c->cpl)
+		c->v->regs.rip = fv_patch_expose(c, c->v->regs.rip);
 	fv_count(c->m, f->vector == X86_VECTOR_PF ? FV_EXIT_FAULT : FV_EXIT_EXCEPTION);
 	if (f->vector == X86_VECTOR_PF)
 		c->page->cr2 = f->cr2;
@@ -201,6 +203,8 @@ void fv_fault(struct fv_cpu *c, const struct x86_fault *f)
 
 void fv_interrupt(struct fv_cpu *c, uint8_t vector)
 {
+	if (!c->cpl)
+		c->v->regs.rip = fv_patch_expose(c, c->v->regs.rip);
 	fv_count(c->m, FV_EXIT_INTERRUPT);
 	deliver(c, (struct event){ .vector = vector });
 }
@@ -218,10 +222,18 @@ static struct x86_segment flat(uint16_t selector, bool code, unsigned dpl)
 	};
 }
 
+void fv_set_segments(struct fv_cpu *c)
+{
+	uint16_t user = (uint16_t)(c->star >> 48), kernel = (uint16_t)(c->star >> 32) & 0xfffc;
+
+	c->seg[X86_SEG_CS] = c->cpl ? flat((uint16_t)((user + 16) | 3), true, 3)
+	                            : flat(kernel, true, 0);
+	c->seg[X86_SEG_SS] = c->cpl ? flat((uint16_t)((user + 8) | 3), false, 3)
+	                            : flat((uint16_t)(kernel + 8), false, 0);
+}
+
 static void do_syscall(struct fv_cpu *c, struct hv_regs *r)
 {
-	uint16_t cs = (uint16_t)(c->star >> 32) & 0xfffc;
-
 	r->rcx = r->rip;
 	r->r11 = r->rflags & ~(uint64_t)X86_FLAG_RF;
 	r->rip = c->lstar;
@@ -231,8 +243,7 @@ static void do_syscall(struct fv_cpu *c, struct hv_regs *r)
 		r->gs_base_kernel = r->gs_base_user;
 	c->cpl = 0;
 	c->v->in_kernel = true;
-	c->seg[X86_SEG_CS] = flat(cs, true, 0);
-	c->seg[X86_SEG_SS] = flat((uint16_t)(cs + 8), false, 0);
+	fv_set_segments(c);
 }
 
 void fv_syscall(struct fv_cpu *c)
@@ -248,15 +259,6 @@ void fv_syscall(struct fv_cpu *c)
 	fv_fault(c, &ud);
 }
 
-/* The user's selectors after sysret. */
-static void set_user_segments(struct fv_cpu *c)
-{
-	uint16_t base = (uint16_t)(c->star >> 48);
-
-	c->seg[X86_SEG_CS] = flat((uint16_t)((base + 16) | 3), true, 3);
-	c->seg[X86_SEG_SS] = flat((uint16_t)((base + 8) | 3), false, 3);
-}
-
 static enum x86_result do_sysret(struct x86_emu *emu, struct hv_regs *r)
 {
 	struct fv_cpu *c = emu->opaque;
@@ -269,8 +271,8 @@ static enum x86_result do_sysret(struct x86_emu *emu, struct hv_regs *r)
 	r->rip = r->rcx;
 	r->rflags = (r->r11 & 0x3c7fd7) | X86_FLAG_ONE;
 	r->gs_base_user = r->gs_base_kernel;
-	set_user_segments(c);
 	c->cpl = 3;
+	fv_set_segments(c);
 	c->v->in_kernel = false;
 	return X86_DONE;
 }

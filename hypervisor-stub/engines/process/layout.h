@@ -109,6 +109,10 @@
 #define CTL_ONE_ROOT  0x0b4 /* u32: user mode runs here too; a system call is entered in place */
 #define CTL_PEER_AT   0x0b8 /* u64: where the peer's pages are, less STATE_OUT */
 #define CTL_LEFT      0x0c0 /* u32: how often its kernel has left this program for another */
+/* A kernel that believes to be at ring 0 (native.h). */
+#define CTL_NATIVE       0x0c4 /* u32: this is one */
+#define CTL_NATIVE_CS    0x0c8 /* u32: its code selector, for returns from kernel to kernel */
+#define CTL_NATIVE_FMASK 0x0cc /* u32: flags that a system call clears */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000
@@ -201,6 +205,9 @@
 #define RETURN_R11         0x28
 
 #define PE_NR_LOCAL        64
+/* Among them, of numbers that no hypercall has: of a kernel that believes to be at ring 0. */
+#define PE_LOCAL_NATIVE_CALL   62
+#define PE_LOCAL_NATIVE_RETURN 63
 
 #define PE_EXIT_HYPERCALL  1
 #define PE_EXIT_SIGNAL     2

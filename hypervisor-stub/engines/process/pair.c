@@ -154,8 +154,8 @@ void pe_pair_tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
 {
 	const struct hv_vcpu *v = pv->v;
 
-	pe_store(k->ctl, CTL_USER_CS, pv->user_cs);
-	pe_store(k->ctl, CTL_USER_SS, pv->user_ss);
+	pe_store(k->ctl, CTL_USER_CS, v->native.is_on ? v->native.user_cs : pv->user_cs);
+	pe_store(k->ctl, CTL_USER_SS, v->native.is_on ? v->native.user_ss : pv->user_ss);
 	pe_store64(k->ctl, CTL_KERNEL_SP, v->traps.kernel_sp);
 	pe_store64(k->ctl, CTL_SYSCALL, v->traps.syscall.va);
 	pe_store(k->ctl, CTL_SYS_MASKS, v->traps.syscall.masks_events);
@@ -180,8 +180,8 @@ static bool make_ready(struct pe_vcpu *pv, struct pe_proc *q, struct pe_proc *p)
 	const struct hv_vcpu *v = pv->v;
 
 	/* A kernel that is handed the vCPU loads everything but these. */
-	if (!q->is_user &&
-	    (!hv_mfn_same(q->window, v->info_mfn) || q->gs_base != v->regs.gs_base_kernel))
+	if (!q->is_user && (!hv_mfn_same(q->window, v->info_mfn) ||
+	                    (!v->native.is_on && q->gs_base != v->regs.gs_base_kernel)))
 		return false;
 	/*
 	 * It goes on without us, so nothing may be outstanding; and what a user's process may not

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hypervisor-stub/engines/process/native.h"
 #include "hypervisor-stub/engines/process/process.h"
 
 struct process_options process_options = { .max_processes = 256, .spare = 2 };
@@ -107,6 +108,13 @@ static void fill_hypercall_page(struct hv_domain *d, uint8_t page[HV_PAGE_SIZE])
 		memcpy(at, "\x41\xff\xe3", 3); /* jmp *%r11 */
 		at[3] = 0xc3;                  /* ret */
 	}
+}
+
+void pe_native_entries(struct pe_native_entries *out)
+{
+	out->exit = pe_tramp_address(pe_tramp_hypercall);
+	out->iret = pe_tramp_address(pe_tramp_native_iret);
+	out->sysret = pe_tramp_address(pe_tramp_native_sysret);
 }
 
 static int vcpu_create(struct hv_vcpu *v)

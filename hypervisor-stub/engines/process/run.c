@@ -94,8 +94,8 @@ static bool in_place_allowed(const struct hv_vcpu *v, const struct pe_proc *p)
 	const struct hv_tracer *tracer = v->domain->machine->tracer;
 
 	/* An iret also ends an NMI, which the core keeps account of. */
-	return !p->is_user && !(tracer && tracer->every_call) && !v->traps.nmi_pending &&
-	       !v->traps.in_nmi;
+	return !p->is_user && !v->native.is_on && !(tracer && tracer->every_call) &&
+	       !v->traps.nmi_pending && !v->traps.in_nmi;
 }
 
 static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
@@ -115,6 +115,9 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	pe_store(p->ctl, CTL_SS, own_selectors ? v->regs.ss | 3 : FLAT_KERNEL_SS);
 	pe_store(p->ctl, CTL_IOPL, v->traps.iopl << 12);
 	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
+	pe_store(p->ctl, CTL_NATIVE, v->native.is_on);
+	pe_store(p->ctl, CTL_NATIVE_CS, v->native.kernel_cs);
+	pe_store(p->ctl, CTL_NATIVE_FMASK, v->native.fmask);
 	pe_store64(p->ctl, CTL_VERSION, pv->version);
 	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
 	pe_store(p->ctl, CTL_SPINS, pe_place_spins(pv) ? PE_SPINS : 0);

@@ -21,6 +21,7 @@
 #define __ASSEMBLY__
 #include "abi/xen.h"
 #include "hypervisor-stub/engines/process/layout.h"
+#include "hypervisor-stub/engines/process/native.h"
 
 #define CTL(f)   base + (PE_CTL - PE_CODE) + (f)(%rip)
 #define STATE(f) base + (PE_STATE - PE_CODE) + (f)(%rip)
@@ -391,6 +392,8 @@ iret_to_user:
 touch_iret_end:
 1:	cmpl	$0, CTL(CTL_ONE_ROOT)
 	jne	return_in_place
+	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
+give_to_user:
 	mov	%r15, STATE(OUT_REGS + R15)
 	mov	%r14, STATE(OUT_REGS + R14)
 	mov	%r13, STATE(OUT_REGS + R13)
@@ -420,7 +423,6 @@ touch_iret_end:
 	jz	2f
 	mov	STATE(STATE_GS_USER), %rax
 2:	mov	%rax, STATE(OUT_GS_BASE)
-	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
 	xor	%r15d, %r15d
 
 /*
@@ -470,6 +472,115 @@ return_in_place: /* all other registers, and the floating-point state, are the u
 	popfq
 	pop	%rsp
 	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+
+/* ---- a kernel that believes to be at ring 0 ---------------------------------------------------- */
+
+/*
+ * sysretq and iretq of such a kernel's, from the patches that stand for them (fullvirt/emit.c): ecx =
+ * the instruction's address, the guest's rcx is in the page at CTL_INFO; all else is the guest's. What
+ * is not plain goes the long way, and is carried out there from the guest's memory.
+ */
+.macro NATIVE_BEGIN
+	mov	%rsp, STATE(STATE_REGS_RSP)
+	lea	STATE(STATE_REGS_RSP), %rsp
+	pushfq
+	cmpl	$0, CTL(CTL_PENDING)
+	jne	slow
+	cmpl	$0, STATE(STATE_TRACED)
+	jne	slow
+	mov	%rax, STATE(STATE_RETURN + RETURN_RAX)
+	mov	%r11, STATE(STATE_RETURN + RETURN_R11)
+	mov	%rcx, STATE(STATE_SCRATCH)
+	mov	CTL(CTL_INFO), %rax
+.endm
+
+/* The flags in r11, for the guest: interrupts on or off. Loses ecx. RF means nothing here. */
+.macro NATIVE_FLAGS slow:req
+	btr	$16, %r11
+	test	$~FLAGS_PLAIN, %r11
+	jnz	\slow
+	mov	%r11, STATE(STATE_RETURN + RETURN_RFLAGS)
+	mov	%r11d, %ecx
+	not	%ecx
+	shr	$9, %ecx
+	and	$1, %ecx
+	xchg	%cl, 1(%rax) /* as in iret_in_place */
+	testl	$FLAG_IF, %r11d
+	jz	775f
+	cmpb	$0, (%rax)
+	je	775f
+	mov	%cl, 1(%rax) /* until the long way has done it, the flag is as it was */
+	jmp	\slow
+775:
+.endm
+
+	.globl	pe_tramp_native_sysret
+pe_tramp_native_sysret:
+	NATIVE_BEGIN
+	cmpl	$0, CTL(CTL_PEER)
+	je	native_slow
+touch_native_sysret:
+	mov	NATIVE_T1(%rax), %rcx
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RCX)
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RIP)
+	shr	$47, %rcx
+	jnz	native_slow
+	mov	STATE(STATE_REGS_RSP), %rcx
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RSP)
+	NATIVE_FLAGS native_slow
+touch_native_sysret_end:
+native_to_user: /* by swapgs the base in use is the user's */
+	incl	STATE(STATE_LOCAL + 4 * PE_LOCAL_NATIVE_RETURN)
+	rdgsbase %rax
+	mov	%rax, STATE(STATE_GS_USER)
+	orl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+	jmp	give_to_user
+
+native_slow:
+	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
+	mov	STATE(STATE_RETURN + RETURN_R11), %r11
+	mov	STATE(STATE_SCRATCH), %rcx
+	jmp	slow
+
+	.globl	pe_tramp_native_iret
+pe_tramp_native_iret: /* the frame: rip, cs, rflags, rsp, ss */
+	NATIVE_BEGIN
+touch_native_iret:
+	mov	NATIVE_T1(%rax), %rcx
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RCX)
+	mov	STATE(STATE_REGS_RSP), %rsp
+	mov	(%rsp), %rcx
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RIP)
+	shr	$47, %rcx
+	jnz	native_slow_iret
+	mov	24(%rsp), %rcx
+	mov	%rcx, STATE(STATE_RETURN + RETURN_RSP)
+	mov	16(%rsp), %r11
+	movzwl	8(%rsp), %ecx
+	cmp	CTL(CTL_NATIVE_CS), %ecx
+	jne	1f
+	NATIVE_FLAGS native_slow_iret
+	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
+	mov	STATE(STATE_RETURN + RETURN_RCX), %rcx
+	mov	STATE(STATE_RETURN + RETURN_R11), %r11
+	lea	STATE(STATE_RETURN + RETURN_RFLAGS), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+1:	cmpl	$0, CTL(CTL_PEER)
+	je	native_slow_iret
+	cmp	CTL(CTL_USER_CS), %ecx
+	jne	native_slow_iret
+	movzwl	32(%rsp), %ecx
+	cmp	CTL(CTL_USER_SS), %ecx
+	jne	native_slow_iret
+	NATIVE_FLAGS native_slow_iret
+touch_native_iret_end:
+	lea	STATE(STATE_REGS_RSP), %rsp
+	jmp	native_to_user
+native_slow_iret:
+	lea	STATE(STATE_REGS_RSP - 8), %rsp
+	jmp	native_slow
 
 /* ---- signals --------------------------------------------------------------------------------- */
 
@@ -654,6 +765,9 @@ fixups:
 	.word	touch_iret - base, touch_iret_end - base, slow_iret - base
 	.word	touch_entry - base, touch_entry_end - base, no_frame - base
 	.word	touch_fp - base, touch_fp_end - base, initial_fp - base
+	.word	touch_native_call - base, touch_native_call_end - base, taken - base
+	.word	touch_native_sysret - base, touch_native_sysret_end - base, native_slow - base
+	.word	touch_native_iret - base, touch_native_iret_end - base, native_slow_iret - base
 	/* A peer's page that is not there: to report that would come here again, for ever. */
 	.word	touch_peer - base, touch_peer_end - base, nothing_yet - base
 	.word	touch_bell - base, touch_bell_end - base, wait - base
@@ -787,6 +901,8 @@ take:	mov	%edx, STATE(OUT_TAKEN)
 	jnz	taken
 	mov	PEER(OUT_REGS + RFLAGS), %r11d
 	mov	PEER(OUT_REGS + RSP), %r9
+	cmpl	$0, CTL(CTL_NATIVE)
+	jne	native_call
 	lea	enter_taken(%rip), %r10
 	lea	taken(%rip), %r8
 	jmp	build_frame
@@ -795,6 +911,7 @@ enter_taken:
 	CANONICAL
 	mov	%rax, STATE(STATE_GS_USER)
 	orl	$PE_CHANGED_GS_USER, STATE(STATE_CHANGED)
+load_peer:
 	mov	PEER(OUT_FS_BASE), %rax
 	CANONICAL
 	wrfsbase %rax
@@ -803,6 +920,35 @@ touch_fp:
 	xrstor64 PEER(OUT_XSAVE)
 touch_fp_end:
 	jmp	run_peer
+
+/*
+ * A kernel that believes to be at ring 0 is entered as `syscall` does: no frame, the user's stack and GS
+ * base, the flags less those of the mask. Its interrupt flag is the mask of events turned round.
+ */
+native_call:
+	and	$FLAGS_USER, %r11d
+	or	$FLAG_ALWAYS, %r11d
+	mov	CTL(CTL_INFO), %rsi
+	mov	CTL(CTL_NATIVE_FMASK), %ebx
+touch_native_call:
+	testb	$1, 1(%rsi)
+	jz	1f
+	and	$~FLAG_IF, %r11d
+1:	test	$FLAG_IF, %ebx
+	jz	touch_native_call_end
+	movb	$1, 1(%rsi)
+touch_native_call_end:
+	not	%ebx
+	and	%r11d, %ebx
+	mov	%rbx, STATE(STATE_SCRATCH + 8)
+	mov	%r9, STATE(STATE_SCRATCH + 16)
+	mov	CTL(CTL_SYSCALL), %rax
+	mov	%rax, STATE(STATE_SCRATCH)
+	mov	PEER(OUT_GS_BASE), %rax
+	CANONICAL
+	wrgsbase %rax
+	incl	STATE(STATE_LOCAL + 4 * PE_LOCAL_NATIVE_CALL)
+	jmp	load_peer
 
 initial_fp: /* nobody can have had such a state */
 	MASK_FP
