@@ -192,6 +192,7 @@ help:
 #: make bench            the same guest on every system that works here, beside native: about 10 minutes (QUICK=1: one), with a report
 #: make bench-compare A=old.tsv B=new.tsv   what changed beyond the noise
 #: make soak MINUTES=10   a network interface under full load, its peer killed and restarted, counted before and after
+#: make bench-docs TSV=run.tsv  keeps a run as the one that README and docs/benchmarks.md show
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-engine     the process engine's own paths, without the core
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
@@ -374,12 +375,14 @@ $(O)/bench/bench: $(BENCH_SRCS) $(wildcard tests/bench/*.h)
 $(O)/bench/report $(O)/bench/diff $(O)/bench/markdown: $(O)/bench/%: tests/bench/%.c tests/bench/table.c tests/bench/table.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
-.PHONY: bench bench-bins bench-compare
+.PHONY: bench bench-bins bench-docs bench-compare
 bench-bins: $(addprefix $(O)/bench/,bench os-measure report diff markdown)
 bench: all bench-bins
 	$(Q)$(O)/bench/bench $(O)/paravane $(O)/guests $(O)/bench/os-measure $(O)/bench/bench.tsv $(if $(QUICK),quick)
 	$(Q)$(O)/bench/report $(O)/bench/bench.tsv $(O)/bench/bench.html
 	@echo "the figures are in $(O)/bench/bench.tsv, with charts in $(O)/bench/bench.html"
+bench-docs: $(O)/bench/markdown
+	$(Q)tests/bench/docs.sh $(O)/bench/markdown $(TSV)
 bench-compare: $(O)/bench/diff
 	$(Q)$(O)/bench/diff $(A) $(B)
 

@@ -73,6 +73,8 @@ done
 "$report" "$work/old" /dev/full 2>"$work/err"
 expect "a full disk: status" 2 $?
 contains "a full disk: said" "$work/err" 'full'
+CHECK=1 tests/bench/docs.sh "$O/bench/markdown" 2>"$work/err"
+expect "the pages show the run that is kept" "0 " "$? $(cat "$work/err")"
 "$O/bench/bench" 2>"$work/err"
 expect "the benchmark's usage: status" 2 $?
 finish
