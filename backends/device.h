@@ -59,6 +59,18 @@ struct be_host_ops {
 
 	/* One line for the person who runs the machine: what the peer did wrong, with the value. */
 	void (*complain)(void *arg, const char *line);
+
+	/*
+	 * May be NULL, both. lend: somebody who sleeps until the guest has something to do watches fd
+	 * for input meanwhile, edge-triggered and exclusively, and calls ready(), which reads what
+	 * there is: so no thread of the back-end's has to be woken first. Whoever watches fd beside
+	 * it begins later, with EPOLLEXCLUSIVE. vcpu: whom it is likely to be for.
+	 * Returns a number for take_back, or negative errno: nobody does.
+	 * take_back: when it returns ready() does not run, nor will it; never from within ready().
+	 */
+	int (*lend)(void *arg, unsigned vcpu, int fd, void (*ready)(void *ready_arg),
+	            void *ready_arg);
+	void (*take_back)(void *arg, unsigned vcpu, int number);
 };
 
 struct be_host_dev {

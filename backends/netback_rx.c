@@ -12,6 +12,7 @@
  *
  * Invariant: window slots [win_head, win_tail) are the ring's requests from rsp_prod_pvt on, in order.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "backends/netback_priv.h"
@@ -261,12 +262,28 @@ static bool takes(void *arg, const struct netpkt_meta *meta)
 	return !meta->csum_partial || (nb->fe_csum4 && nb->fe_csum6);
 }
 
+static int lend(void *arg, unsigned queue, int fd, void (*ready)(void *ready_arg), void *ready_arg)
+{
+	const struct be_host_dev *host = &((struct netback *)arg)->host;
+
+	return host->ops->lend ? host->ops->lend(host->arg, queue, fd, ready, ready_arg) : -ENOSYS;
+}
+
+static void take_back(void *arg, unsigned queue, int number)
+{
+	const struct be_host_dev *host = &((struct netback *)arg)->host;
+
+	host->ops->take_back(host->arg, queue, number);
+}
+
 const struct netport_sink netback_sink = { .begin = begin,
 	                                   .commit = commit,
 	                                   .flush = flush,
 	                                   .room = room,
 	                                   .carrier = carrier,
-	                                   .takes = takes };
+	                                   .takes = takes,
+	                                   .lend = lend,
+	                                   .take_back = take_back };
 
 /* ---- the guest's event, and the end ------------------------------------------------------------ */
 

@@ -300,6 +300,20 @@ static bool takes(void *arg, const struct netpkt_meta *meta)
 	return c->sink.takes(c->sink.arg, meta);
 }
 
+static int lend(void *arg, unsigned queue, int fd, void (*ready)(void *ready_arg), void *ready_arg)
+{
+	struct capture *c = arg;
+
+	return c->sink.lend ? c->sink.lend(c->sink.arg, queue, fd, ready, ready_arg) : -ENOSYS;
+}
+
+static void take_back(void *arg, unsigned queue, int number)
+{
+	struct capture *c = arg;
+
+	c->sink.take_back(c->sink.arg, queue, number);
+}
+
 static int capture_attach(struct netport *p, const struct netport_sink *sink, unsigned nr_queues)
 {
 	struct capture *c = (struct capture *)p;
@@ -309,6 +323,8 @@ static int capture_attach(struct netport *p, const struct netport_sink *sink, un
 		                           .room = room,
 		                           .carrier = carrier,
 		                           .takes = takes,
+		                           .lend = lend,
+		                           .take_back = take_back,
 		                           .arg = c,
 		                           .max_len = sink ? sink->max_len : 0 };
 

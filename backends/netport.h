@@ -62,6 +62,13 @@ struct netport_sink {
 	void (*carrier)(void *arg, bool up);
 	/* Whether the guest takes packets with csum_partial, and with each kind of gso. */
 	bool (*takes)(void *arg, const struct netpkt_meta *meta);
+	/*
+	 * As lend and take_back of backends/device.h, for what brings packets of a queue: ready() may
+	 * use the sink as the port's own thread does, but not at the same time.
+	 */
+	int (*lend)(void *arg, unsigned queue, int fd, void (*ready)(void *ready_arg),
+	            void *ready_arg);
+	void (*take_back)(void *arg, unsigned queue, int number);
 	void *arg;
 	uint32_t max_len; /* of a packet that begin() can have room for */
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,14 +22,18 @@ static void ring(struct fdport_queue *q)
 
 /* ---- inwards ---------------------------------------------------------------------------------- */
 
-/* Moves what has come to the guest. Negative: the descriptor failed. */
+/*
+ * Moves what has come to the guest. Positive: there may be more; 0: there is not, or there are no buffers;
+ * negative: the descriptor failed.
+ */
 static int receive(struct fdport_queue *q)
 {
 	struct fdport *p = q->p;
 	const struct netport_sink *sink = &p->sink;
-	int rc = 0;
+	int rc = 1;
 
-	for (int i = 0; i < BURST; i++) {
+	pthread_mutex_lock(&q->rx_lock);
+	for (int i = 0; i < BURST && rc > 0; i++) {
 		struct iovec iov[NETPKT_MAX_IOV];
 		struct netpkt_meta meta = { 0 };
 		unsigned nr;
@@ -36,16 +41,60 @@ static int receive(struct fdport_queue *q)
 		/* Before begin(): a wake() that comes at once finds the flag. */
 		atomic_store(&q->no_buffers, true);
 		nr = sink->begin(sink->arg, q->index, p->most, true, iov);
+		rc = 0;
 		if (!nr)
 			break;
 		atomic_store(&q->no_buffers, false);
 		rc = p->kind->read(p, q->index, iov, nr, &meta);
-		if (rc <= 0)
-			break;
-		sink->commit(sink->arg, q->index, &meta, (uint32_t)rc);
+		if (rc > 0)
+			sink->commit(sink->arg, q->index, &meta, (uint32_t)rc);
 	}
 	sink->flush(sink->arg, q->index);
-	return rc < 0 ? rc : 0;
+	pthread_mutex_unlock(&q->rx_lock);
+	return rc;
+}
+
+/* From whoever the descriptor was lent to. What is left is the thread's: nobody is told of it again. */
+static void on_ready(void *arg)
+{
+	struct fdport_queue *q = arg;
+
+	if (!atomic_load(&q->no_buffers) && receive(q))
+		ring(q);
+}
+
+/*
+ * Whoever runs the guest watches the descriptor while it sleeps, and the thread only behind it: an
+ * exclusive watch wakes the first that sleeps. Where that cannot be the thread waits for the descriptor
+ * itself.
+ */
+static void lend(struct fdport_queue *q)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE };
+	const struct netport_sink *sink = &q->p->sink;
+
+	q->lent = q->watch = -1;
+	if (q->p->kind->may_lend && sink->lend && q->fd >= 0)
+		q->lent = sink->lend(sink->arg, q->index, q->fd, on_ready, q);
+	if (q->lent < 0)
+		return;
+	q->watch = epoll_create1(EPOLL_CLOEXEC);
+	if (q->watch >= 0 && !epoll_ctl(q->watch, EPOLL_CTL_ADD, q->fd, &e))
+		return;
+	if (q->watch >= 0)
+		close(q->watch);
+	q->watch = -1;
+	sink->take_back(sink->arg, q->index, q->lent);
+	q->lent = -1;
+}
+
+static void take_back(struct fdport_queue *q)
+{
+	const struct netport_sink *sink = &q->p->sink;
+
+	if (q->lent >= 0)
+		sink->take_back(sink->arg, q->index, q->lent);
+	q->lent = -1;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------- */
@@ -82,32 +131,48 @@ static void wait_for_link(struct fdport_queue *q)
 		p->sink.carrier(p->sink.arg, true);
 }
 
+/* What the thread waits for; sets which of the three are of interest. */
+static int await(struct fdport_queue *q, struct pollfd *pfd, bool more)
+{
+	bool reads = !atomic_load(&q->no_buffers);
+
+	pfd[0] = (struct pollfd){ .fd = q->bell, .events = POLLIN };
+	pfd[1] = (struct pollfd){ .fd = reads ? q->watch >= 0 ? q->watch : q->fd : -1,
+		                  .events = POLLIN };
+	pfd[2] = (struct pollfd){ .fd = atomic_load(&q->want_room) ? q->fd : -1,
+		                  .events = POLLOUT };
+	return poll(pfd, 3, more && reads ? 0 : -1);
+}
+
 static void *thread_main(void *arg)
 {
 	struct fdport_queue *q = arg;
 	struct fdport *p = q->p;
+	bool more = true; /* edges before the watch began are not told of */
 
 	while (!atomic_load(&p->stop)) {
-		struct pollfd pfd[2] = { { .fd = q->bell, .events = POLLIN }, { .fd = q->fd } };
+		struct epoll_event e;
+		struct pollfd pfd[3];
 		eventfd_t n;
+		int rc = 0;
 
 		if (q->fd < 0) {
 			wait_for_link(q);
 			continue;
 		}
-		if (!atomic_load(&q->no_buffers))
-			pfd[1].events |= POLLIN;
-		if (atomic_load(&q->want_room))
-			pfd[1].events |= POLLOUT;
-		if (!pfd[1].events)
-			pfd[1].fd = -1;
-		if (poll(pfd, 2, -1) < 0)
+		if (await(q, pfd, more) < 0)
 			continue;
 		if (pfd[0].revents)
 			eventfd_read(q->bell, &n);
-		if (pfd[1].revents & POLLOUT)
+		if (pfd[1].revents && q->watch >= 0)
+			epoll_wait(q->watch, &e, 1, 0);
+		if (pfd[2].revents)
 			give_room(q);
-		if ((pfd[1].revents & (POLLIN | POLLERR | POLLHUP)) && receive(q) < 0)
+		/* Of an edge we are told once; the bell may mean that somebody has left the rest to us. */
+		if (pfd[1].revents || (q->watch >= 0 && (more || pfd[0].revents)))
+			rc = receive(q);
+		more = q->watch >= 0 && rc > 0;
+		if (rc < 0)
 			down(q);
 	}
 	return NULL;
@@ -146,11 +211,15 @@ static void detach(struct fdport *p)
 	for (unsigned i = 0; i < p->nr_queues; i++) {
 		struct fdport_queue *q = &p->queue[i];
 
-		if (!q->running)
-			continue;
-		ring(q);
-		pthread_join(q->thread, NULL);
+		take_back(q);
+		if (q->running) {
+			ring(q);
+			pthread_join(q->thread, NULL);
+		}
 		q->running = false;
+		if (q->watch >= 0)
+			close(q->watch);
+		q->watch = -1;
 	}
 	p->nr_queues = 0;
 	memset(&p->sink, 0, sizeof(p->sink));
@@ -199,6 +268,7 @@ static int fdport_attach(struct netport *port, const struct netport_sink *sink, 
 
 		atomic_store(&q->no_buffers, false);
 		atomic_store(&q->want_room, false);
+		lend(q);
 		if (pthread_create(&q->thread, NULL, thread_main, q)) {
 			detach(p);
 			return -EAGAIN;
@@ -234,10 +304,14 @@ int fdport_init(struct fdport *p, const struct fdport_kind *kind, const int *fds
 		if (q->bell < 0) {
 			int rc = -errno;
 
-			while (i--)
+			while (i--) {
 				close(p->queue[i].bell);
+				pthread_mutex_destroy(&p->queue[i].rx_lock);
+			}
 			return rc;
 		}
+		q->lent = q->watch = -1;
+		pthread_mutex_init(&q->rx_lock, NULL);
 	}
 	p->nr_fds = nr;
 	return 0;
@@ -249,5 +323,6 @@ void fdport_fini(struct fdport *p)
 		if (p->queue[i].fd >= 0)
 			close(p->queue[i].fd);
 		close(p->queue[i].bell);
+		pthread_mutex_destroy(&p->queue[i].rx_lock);
 	}
 }

@@ -38,6 +38,7 @@ struct fdport_kind {
 	/* Tries to get a new descriptor for one that failed: 0 or negative. May be NULL. */
 	int (*revive)(struct fdport *p);
 	void (*release)(struct fdport *p); /* closes descriptors, frees all */
+	bool may_lend; /* its descriptors stay what they are while it is attached */
 };
 
 struct fdport_queue {
@@ -48,6 +49,10 @@ struct fdport_queue {
 	pthread_t thread;
 	bool running;
 	atomic_bool no_buffers, want_room;
+	/* Who reads: the thread, or whoever the descriptor was lent to. */
+	pthread_mutex_t rx_lock;
+	int watch; /* an epoll that holds fd, exclusively: what the thread waits for; -1: fd itself */
+	int lent; /* the sink's number for it; negative: not lent */
 };
 
 struct fdport {

@@ -310,9 +310,9 @@ static void dgram_release(struct fdport *p)
 	free(p);
 }
 
-static const struct fdport_kind dgram_kind = { .read = dgram_read,
-	                                       .write = dgram_write,
-	                                       .release = dgram_release };
+static const struct fdport_kind dgram_kind = {
+	.read = dgram_read, .write = dgram_write, .release = dgram_release, .may_lend = true
+};
 
 int netport_open_dgram(struct netport **out, int fd, char *why, size_t why_len)
 {

@@ -120,9 +120,11 @@ static void tap_release(struct fdport *p)
 	free(p);
 }
 
-static const struct fdport_kind tap_kind = {
-	.read = tap_read, .write = tap_write, .configure = tap_configure, .release = tap_release
-};
+static const struct fdport_kind tap_kind = { .read = tap_read,
+	                                     .write = tap_write,
+	                                     .configure = tap_configure,
+	                                     .release = tap_release,
+	                                     .may_lend = true };
 
 static int open_queue(const char *name, bool multi, int *fd, char *why, size_t why_len)
 {

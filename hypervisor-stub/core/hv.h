@@ -3,6 +3,7 @@
  * The three objects of the hypervisor: machine, domain, vCPU; and the rules of locking.
  *
  * Locks, in the order in which they are taken:
+ *   0. vcpu->rest.lent_lock    while a resting vCPU's thread works for a back-end; before all others
  *   1. machine->domains_lock   the list of domains
  *   2. domain->lock            the domain's frames, page tables, grants, vCPU set-up. Two domains:
  * the lower domid first (hv_domains_lock()).

@@ -25,13 +25,7 @@
 
 int hv_sched_vcpu_init(struct hv_vcpu *v)
 {
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&v->sched.wake_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->sched.wake_cond, &attr);
-	pthread_condattr_destroy(&attr);
+	hv_rest_init(v);
 	v->sched.runstate.state = RUNSTATE_offline;
 	v->sched.runstate.state_entry_time = hv_time_now(v->domain->machine);
 	return 0;
@@ -39,22 +33,10 @@ int hv_sched_vcpu_init(struct hv_vcpu *v)
 
 void hv_sched_vcpu_fini(struct hv_vcpu *v)
 {
-	pthread_cond_destroy(&v->sched.wake_cond);
-	pthread_mutex_destroy(&v->sched.wake_lock);
+	hv_rest_fini(v);
 }
 
 /* ---- waking --------------------------------------------------------------------------------- */
-
-static void signal_thread(struct hv_vcpu *v)
-{
-	/*
-	 * The sleeper holds the lock from its last look until it waits: whoever has had the lock in
-	 * between is seen by the look, or signals after the wait began.
-	 */
-	pthread_mutex_lock(&v->sched.wake_lock);
-	pthread_mutex_unlock(&v->sched.wake_lock);
-	pthread_cond_signal(&v->sched.wake_cond);
-}
 
 void hv_vcpu_wake(struct hv_vcpu *v)
 {
@@ -62,7 +44,7 @@ void hv_vcpu_wake(struct hv_vcpu *v)
 
 	if (atomic_exchange(&v->sched.blocked, false)) {
 		atomic_store(&v->sched.woken_ns, hv_time_now(v->domain->machine));
-		signal_thread(v);
+		hv_rest_end(v);
 	} else if (hv_vcpu_upcall_due(v)) {
 		m->engine->vcpu_kick(v);
 	}
@@ -71,7 +53,7 @@ void hv_vcpu_wake(struct hv_vcpu *v)
 void hv_vcpu_poke(struct hv_vcpu *v)
 {
 	atomic_store(&v->sched.attention, true);
-	signal_thread(v);
+	hv_rest_end(v);
 	v->domain->machine->engine->vcpu_kick(v);
 }
 
@@ -196,31 +178,6 @@ void hv_sched_runstate_publish(struct hv_vcpu *v)
 
 /* ---- resting -------------------------------------------------------------------------------- */
 
-static bool must_rest(struct hv_vcpu *v)
-{
-	if (atomic_load(&v->domain->ending))
-		return false;
-	return !atomic_load(&v->is_up) || atomic_load(&v->sched.blocked);
-}
-
-/* Sleeps until a signal or a moment of CLOCK_MONOTONIC; spurious returns are harmless. */
-static void sleep_until(struct hv_vcpu *v, uint64_t host_ns)
-{
-	struct hv_vcpu_sched *s = &v->sched;
-	struct timespec ts = { (time_t)(host_ns / 1000000000), (long)(host_ns % 1000000000) };
-	int rc = 0;
-
-	pthread_mutex_lock(&s->wake_lock);
-	while (must_rest(v) && !atomic_load(&s->attention) && rc != ETIMEDOUT) {
-		if (host_ns == HV_TIME_NEVER)
-			pthread_cond_wait(&s->wake_cond, &s->wake_lock);
-		else
-			rc = pthread_cond_timedwait(&s->wake_cond, &s->wake_lock, &ts);
-	}
-	pthread_mutex_unlock(&s->wake_lock);
-	atomic_store(&s->attention, false);
-}
-
 /* A poll whose time has passed ends; one that was woken is over, too. */
 static void check_poll(struct hv_vcpu *v)
 {
@@ -232,13 +189,13 @@ static void check_poll(struct hv_vcpu *v)
 
 static void rest(struct hv_vcpu *v)
 {
-	while (must_rest(v)) {
+	while (hv_rest_is_due(v)) {
 		hv_sched_runstate_set(v,
 		                      atomic_load(&v->is_up) ? RUNSTATE_blocked : RUNSTATE_offline);
 		hv_time_service(v);
-		if (!must_rest(v))
+		if (!hv_rest_is_due(v))
 			break;
-		sleep_until(v, timer_deadline(v));
+		hv_rest(v, timer_deadline(v));
 		check_poll(v);
 	}
 	atomic_fetch_and(&v->domain->sched.poll_mask, ~(1u << v->id));
@@ -386,7 +343,7 @@ void *hv_vcpu_main(void *vcpu)
 			atomic_store(&v->sched.attention, false);
 			v->time.dirty = true;
 		}
-		if (must_rest(v)) {
+		if (hv_rest_is_due(v)) {
 			trace(v, HV_TRACED_SLEEP);
 			give_back(v);
 			rest(v);

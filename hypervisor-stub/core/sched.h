@@ -13,6 +13,7 @@
 
 #include "abi/sched.h"
 #include "abi/vcpu.h"
+#include "hypervisor-stub/core/rest.h"
 #include "hypervisor-stub/core/types.h"
 
 #define HV_WATCHDOGS     2
@@ -21,6 +22,7 @@
 struct hv_vcpu_sched {
 	pthread_mutex_t wake_lock;
 	pthread_cond_t wake_cond; /* CLOCK_MONOTONIC */
+	struct hv_rest rest;
 	/*
 	 * Set by v's own thread when it asks to sleep (SCHEDOP_block, SCHEDOP_poll), cleared by
 	 * whoever wakes it; while it is set the thread sleeps.

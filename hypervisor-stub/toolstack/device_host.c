@@ -113,6 +113,20 @@ static void complain(void *arg, const char *line)
 	hv_log(dev->d, "%s %u: %s", dev->kind->kind, dev->id, line);
 }
 
+static int lend(void *arg, unsigned vcpu, int fd, void (*ready)(void *ready_arg), void *ready_arg)
+{
+	struct device *dev = arg;
+
+	return hv_rest_lend(dev->d->vcpu[vcpu % dev->d->nr_vcpus], fd, ready, ready_arg);
+}
+
+static void take_back(void *arg, unsigned vcpu, int number)
+{
+	struct device *dev = arg;
+
+	hv_rest_take_back(dev->d->vcpu[vcpu % dev->d->nr_vcpus], number);
+}
+
 const struct be_host_ops device_host_ops = {
 	.map = map,
 	.unmap = unmap,
@@ -123,4 +137,6 @@ const struct be_host_ops device_host_ops = {
 	.read = read_node,
 	.write = write_node,
 	.complain = complain,
+	.lend = lend,
+	.take_back = take_back,
 };

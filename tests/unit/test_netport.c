@@ -36,6 +36,9 @@ struct guest {
 	unsigned received, flushes, rooms, lost;
 	int room; /* packets that it has buffers for; -1: any number */
 	bool plain, up;
+	bool borrows; /* takes what the port lends */
+	void (*ready)(void *arg);
+	void *ready_arg;
 	uint8_t mac[6];
 };
 
@@ -107,10 +110,41 @@ static bool g_takes(void *arg, const struct netpkt_meta *meta)
 	return !g->plain;
 }
 
+static int g_lend(void *arg, unsigned queue, int fd, void (*ready)(void *ready_arg),
+                  void *ready_arg)
+{
+	struct guest *g = arg;
+
+	(void)queue;
+	(void)fd;
+	if (!g->borrows)
+		return -ENOSYS;
+	g->ready = ready;
+	g->ready_arg = ready_arg;
+	return 7;
+}
+
+static void g_take_back(void *arg, unsigned queue, int number)
+{
+	struct guest *g = arg;
+
+	(void)queue;
+	ck_assert_int_eq(number, 7);
+	g->ready = NULL;
+}
+
 static void join(struct guest *g, struct netport *port, unsigned n)
 {
-	const struct netport_sink sink = { g_begin,   g_commit, g_flush, g_room,
-		                           g_carrier, g_takes,  g,       NETPKT_MAX_LEN };
+	const struct netport_sink sink = { .begin = g_begin,
+		                           .commit = g_commit,
+		                           .flush = g_flush,
+		                           .room = g_room,
+		                           .carrier = g_carrier,
+		                           .takes = g_takes,
+		                           .lend = g_lend,
+		                           .take_back = g_take_back,
+		                           .arg = g,
+		                           .max_len = NETPKT_MAX_LEN };
 
 	pthread_mutex_init(&g->lock, NULL);
 	g->port = port;
@@ -525,6 +559,50 @@ END_TEST
 
 static const struct netport_name called = { "vif0", { 2, 0, 0, 0, 0, 7 } };
 
+START_TEST(a_descriptor_is_lent_to_whoever_runs_the_guest)
+{
+	struct netport *port;
+	char c[100], why[200];
+	int fds[2];
+
+	memset(&s, 0, sizeof(s));
+	memset(c, 1, sizeof(c));
+	s.borrows = true;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
+	join(&s, port, 9);
+	ck_assert_ptr_nonnull(s.ready);
+	/* The guest runs: what comes is the port's thread's. */
+	for (unsigned i = 1; i <= 100; i++) {
+		ck_assert_int_eq(send(fds[1], c, sizeof(c), 0), sizeof(c));
+		if (i % 2)
+			s.ready(s.ready_arg); /* or both at once */
+		until(&s, &s.received, i);
+	}
+	/* Without buffers it waits for those, whoever looks. */
+	pthread_mutex_lock(&s.lock);
+	s.room = 0;
+	pthread_mutex_unlock(&s.lock);
+	ck_assert_int_eq(send(fds[1], c, sizeof(c), 0), sizeof(c));
+	s.ready(s.ready_arg);
+	s.ready(s.ready_arg);
+	ck_assert_uint_eq(get(&s, &s.received), 100);
+	pthread_mutex_lock(&s.lock);
+	s.room = -1;
+	pthread_mutex_unlock(&s.lock);
+	port->ops->wake(port, 0);
+	until(&s, &s.received, 101);
+	/* More than one look takes is left to the thread. */
+	for (unsigned i = 0; i < 80; i++)
+		ck_assert_int_eq(send(fds[1], c, sizeof(c), 0), sizeof(c));
+	s.ready(s.ready_arg);
+	until(&s, &s.received, 181);
+	leave(&s);
+	ck_assert_ptr_null(s.ready);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(a_capture_has_every_packet_and_its_direction)
 {
 	char path[] = "/tmp/paravane-cap-XXXXXX", why[200];
@@ -676,6 +754,7 @@ Suite *netport_suite(void)
 	tcase_add_test(streams, frames_wait_until_the_guest_has_buffers);
 	tcase_add_test(normal, a_stream_with_a_path_connects_again);
 	tcase_add_test(normal, datagrams_are_packets);
+	tcase_add_test(normal, a_descriptor_is_lent_to_whoever_runs_the_guest);
 	tcase_add_test(normal, a_capture_has_every_packet_and_its_direction);
 	tcase_add_test(normal, two_ports_share_a_file);
 	tcase_add_test(normal, a_capture_on_a_full_disk_ends_and_packets_go_on);

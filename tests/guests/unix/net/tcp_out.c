@@ -126,6 +126,9 @@ static uint32_t sendable(const struct net_tcp *t)
 	n = left < window - flying ? left : window - flying;
 	if (n > most)
 		n = most;
+	/* With a large packet under way its confirmation comes soon, or more to send: large ones cost less. */
+	if (n < most && flying >= most)
+		return 0;
 	/* Whole segments while more is to come; a small rest waits only for what is under way. */
 	if (n < left && n > t->mss)
 		n -= n % t->mss;
