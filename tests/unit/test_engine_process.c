@@ -950,6 +950,22 @@ START_TEST(a_root_that_goes_takes_its_process_along)
 }
 END_TEST
 
+/* Left, filled anew and loaded again before the vCPU runs: only the number is the same. */
+START_TEST(a_root_of_the_same_frame_is_another_one)
+{
+	struct hv_entry_change all = { .root = v->root_kernel };
+
+	world_enter_at(w, 0, PUT(blob_read));
+	for (uint64_t i = 1; i <= 5; i++) {
+		remap(i);
+		ck_assert_uint_eq(read_again(), i);
+		hv_engine_process.entry_changed(&w->domain, &all);
+		hv_engine_process.root_gone(&w->domain, v->root_kernel);
+	}
+	ck_assert_uint_le(pe_of(&w->domain)->nr_procs, 3); /* the others do not pile up */
+}
+END_TEST
+
 /* The kernel's pages by tables that both roots share; the data page is each one's own. */
 START_TEST(a_new_root_starts_with_what_it_shares)
 {
@@ -1295,6 +1311,7 @@ Suite *engine_process_suite(void)
 	tcase_add_test(tc, a_removal_shows_after_retire_and_after_a_change_of_root);
 	tcase_add_test(tc, nobody_reads_a_frame_after_it_was_retired);
 	tcase_add_test(tc, a_guest_goes_on_behind_what_another_vcpu_ordered);
+	tcase_add_test(tc, a_root_of_the_same_frame_is_another_one);
 	tcase_add_test(tc, a_root_that_goes_takes_its_process_along);
 	tcase_add_test(tc, a_new_root_starts_with_what_it_shares);
 	tcase_add_test(tc, what_was_inherited_is_taken_away_like_the_rest);

@@ -18,7 +18,8 @@ static bool wants_user(const struct hv_vcpu *v)
 struct pe_proc *pe_cache_find(struct pe_vcpu *pv, mfn_t root, bool is_user)
 {
 	for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
-		if (p->owner == pv && hv_mfn_same(p->root, root) && p->is_user == is_user)
+		if (p->owner == pv && hv_mfn_same(p->root, root) && p->is_user == is_user &&
+		    !atomic_load(&p->is_orphan))
 			return p;
 	}
 	return NULL;
@@ -81,7 +82,8 @@ static struct pe_proc *find_parent(const struct pe_vcpu *pv, const struct pe_pro
 	struct pe_proc *last = NULL;
 
 	for (struct pe_proc *p = pv->pd->procs; p; p = p->next) {
-		if (p == child || p->dead || p->is_user != child->is_user)
+		if (p == child || p->dead || p->is_user != child->is_user ||
+		    atomic_load(&p->is_orphan))
 			continue;
 		/* Others' queues are left alone: they must have nothing to take note of. */
 		if (p->owner != pv && p->cursor != pv->pd->log_head)
@@ -155,7 +157,7 @@ int pe_cache_activate(struct pe_vcpu *pv)
 	struct pe_domain *pd = pv->pd;
 	mfn_t root = hv_vcpu_root(pv->v);
 	bool is_user = wants_user(pv->v);
-	struct pe_proc *p;
+	struct pe_proc *p, *left;
 	int rc = 0;
 
 	pthread_mutex_lock(&pd->lock);
@@ -165,7 +167,10 @@ int pe_cache_activate(struct pe_vcpu *pv)
 	if (p) {
 		p->used = ++pd->clock;
 		pe_apply_log(p);
+		left = pv->current;
 		pe_cache_set_current(pv, p, NULL);
+		if (left && atomic_load(&left->is_orphan) && pv->fp_proc != left)
+			pe_cache_end(pd, left);
 	} else {
 		rc = errno ? -errno : -EAGAIN;
 	}
@@ -187,6 +192,13 @@ void pe_cache_bury(struct pe_vcpu *pv, struct pe_proc *p)
 	pthread_mutex_unlock(&pd->lock);
 }
 
+/*
+ * A vCPU's current one may be of that root still, when the vCPU has not run since it left it; and it must
+ * not be taken for one of another root that is made of the same frame before it does:
+ *   1. a multicall loads root B instead of A, and A stops being a root
+ *   2. its frame is filled anew, becomes a root again, and is loaded
+ *   3. the process seems to be of the root that is loaded, and nothing makes it drop what A had mapped
+ */
 void pe_cache_drop_root(struct pe_domain *pd, mfn_t root)
 {
 	struct pe_proc *p, *next;
@@ -194,12 +206,16 @@ void pe_cache_drop_root(struct pe_domain *pd, mfn_t root)
 	pthread_mutex_lock(&pd->lock);
 	for (p = pd->procs; p; p = next) {
 		next = p->next;
-		if (hv_mfn_same(p->root, root) && p != p->owner->current) {
-			if (p == p->owner->partner)
-				pe_cache_set_current(p->owner, p->owner->current, NULL);
-			pe_cache_end(pd, p);
-			next = pd->procs;
+		if (!hv_mfn_same(p->root, root))
+			continue;
+		if (p == p->owner->current) {
+			atomic_store(&p->is_orphan, true);
+			continue;
 		}
+		if (p == p->owner->partner)
+			pe_cache_set_current(p->owner, p->owner->current, NULL);
+		pe_cache_end(pd, p);
+		next = pd->procs;
 	}
 	pthread_mutex_unlock(&pd->lock);
 }

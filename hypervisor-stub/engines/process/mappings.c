@@ -244,7 +244,7 @@ int pe_fill(struct hv_vcpu *v, const struct hv_run_map *run)
 	if (pv->partner && p && !hv_mfn_same(p->root, run->root))
 		p = pv->partner;
 	/* A miss under a root that has gone meanwhile needs no mapping any more. */
-	if (p && hv_mfn_same(p->root, run->root) && run->nr)
+	if (p && hv_mfn_same(p->root, run->root) && !atomic_load(&p->is_orphan) && run->nr)
 		rc = map_run(p, owner, run->va + skip, run->va + run->nr * HV_PAGE_SIZE,
 		             hv_frame_offset(owner, run->mfn) + skip, prot);
 	pthread_mutex_unlock(&pd->lock);

@@ -59,6 +59,8 @@ struct pe_proc {
 	struct pe_vcpu *owner; /* NULL: a spare one */
 	mfn_t root;
 	bool is_user;
+	atomic_bool
+		is_orphan; /* its root has gone: set under the lock, read without it by the vCPU thread */
 	uint64_t used;                  /* for least recently used */
 	struct pe_proc *peer[PE_PEERS]; /* whose pages are where, from PE_PEER on; pair.c */
 	unsigned next_place;            /* for the next one that has none */

@@ -412,7 +412,8 @@ static bool fits(const struct hv_vcpu *v, const struct pe_proc *p)
 {
 	bool is_user = !v->in_kernel && !hv_mfn_same(v->root_user, v->root_kernel);
 
-	return p && hv_mfn_same(p->root, hv_vcpu_root(v)) && p->is_user == is_user;
+	return p && hv_mfn_same(p->root, hv_vcpu_root(v)) && p->is_user == is_user &&
+	       !atomic_load(&p->is_orphan);
 }
 
 int pe_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
