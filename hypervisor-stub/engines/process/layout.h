@@ -74,7 +74,6 @@
 
 /* ---- ctl ------------------------------------------------------------------------------------ */
 
-#define CTL_ANSWERED      0x000 /* u32: sequence number of the last exit that was answered */
 #define CTL_PENDING       0x004 /* u32: leave the guest as soon as possible */
 #define CTL_SPINS         0x008 /* u32: checks before anything else while waiting */
 #define CTL_YIELDS        0x00c /* u32: then so many sched_yield, then sleep */
@@ -114,6 +113,7 @@
 #define CTL_NATIVE_CS    0x0c8 /* u32: its code selector, for returns from kernel to kernel */
 #define CTL_NATIVE_FMASK 0x0cc /* u32: flags that a system call clears */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
+#define CTL_ANSWERED  0x1a0 /* u32: sequence number of the last exit that was answered */
 #define CTL_ORDERS    0x1000
 #define CTL_XSAVE     0x2000
 

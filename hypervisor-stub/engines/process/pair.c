@@ -154,13 +154,13 @@ void pe_pair_tell_kernel(struct pe_vcpu *pv, struct pe_proc *k)
 {
 	const struct hv_vcpu *v = pv->v;
 
-	pe_store(k->ctl, CTL_USER_CS, v->native.is_on ? v->native.user_cs : pv->user_cs);
-	pe_store(k->ctl, CTL_USER_SS, v->native.is_on ? v->native.user_ss : pv->user_ss);
-	pe_store64(k->ctl, CTL_KERNEL_SP, v->traps.kernel_sp);
-	pe_store64(k->ctl, CTL_SYSCALL, v->traps.syscall.va);
-	pe_store(k->ctl, CTL_SYS_MASKS, v->traps.syscall.masks_events);
-	pe_store64(k->ctl, CTL_GS_USER, v->regs.gs_base_user);
-	pe_store(k->ctl, CTL_IS_USER, 0);
+	pe_tell(k->ctl, CTL_USER_CS, v->native.is_on ? v->native.user_cs : pv->user_cs);
+	pe_tell(k->ctl, CTL_USER_SS, v->native.is_on ? v->native.user_ss : pv->user_ss);
+	pe_tell64(k->ctl, CTL_KERNEL_SP, v->traps.kernel_sp);
+	pe_tell64(k->ctl, CTL_SYSCALL, v->traps.syscall.va);
+	pe_tell(k->ctl, CTL_SYS_MASKS, v->traps.syscall.masks_events);
+	pe_tell64(k->ctl, CTL_GS_USER, v->regs.gs_base_user);
+	pe_tell(k->ctl, CTL_IS_USER, 0);
 }
 
 static void start_turns(struct pe_proc *p, struct pe_proc *q)

@@ -109,20 +109,20 @@ static void put_in_place(struct pe_vcpu *pv, struct pe_proc *p)
 	bool as_kernel = v->in_kernel || p != pv->current || pe_pair_in_one(v);
 	bool own_selectors = v->in_kernel && p == pv->current;
 
-	pe_store(p->ctl, CTL_IN_PLACE, as_kernel && in_place_allowed(v, p));
-	pe_store64(p->ctl, CTL_INFO, window ? PE_WINDOW + v->info_offset : 0);
-	pe_store(p->ctl, CTL_CS, own_selectors ? v->regs.cs | 3 : FLAT_KERNEL_CS);
-	pe_store(p->ctl, CTL_SS, own_selectors ? v->regs.ss | 3 : FLAT_KERNEL_SS);
-	pe_store(p->ctl, CTL_IOPL, v->traps.iopl << 12);
-	pe_store(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
-	pe_store(p->ctl, CTL_NATIVE, v->native.is_on);
-	pe_store(p->ctl, CTL_NATIVE_CS, v->native.kernel_cs);
-	pe_store(p->ctl, CTL_NATIVE_FMASK, v->native.fmask);
-	pe_store64(p->ctl, CTL_VERSION, pv->version);
-	pe_store64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
-	pe_store(p->ctl, CTL_SPINS, pe_place_spins(pv) ? PE_SPINS : 0);
-	pe_store(p->ctl, CTL_YIELDS, pe_place_spins(pv) ? 0 : pv->yields);
-	pe_store(p->ctl, CTL_MAPPER_YIELDS, pe_place_spins(pv) || !pv->yields ? 0 : 2);
+	pe_tell(p->ctl, CTL_IN_PLACE, as_kernel && in_place_allowed(v, p));
+	pe_tell64(p->ctl, CTL_INFO, window ? PE_WINDOW + v->info_offset : 0);
+	pe_tell(p->ctl, CTL_CS, own_selectors ? v->regs.cs | 3 : FLAT_KERNEL_CS);
+	pe_tell(p->ctl, CTL_SS, own_selectors ? v->regs.ss | 3 : FLAT_KERNEL_SS);
+	pe_tell(p->ctl, CTL_IOPL, v->traps.iopl << 12);
+	pe_tell(p->ctl, CTL_IOPL + 4, iopl ? X86_FLAG_IOPL : 0);
+	pe_tell(p->ctl, CTL_NATIVE, v->native.is_on);
+	pe_tell(p->ctl, CTL_NATIVE_CS, v->native.kernel_cs);
+	pe_tell(p->ctl, CTL_NATIVE_FMASK, v->native.fmask);
+	pe_tell64(p->ctl, CTL_VERSION, pv->version);
+	pe_tell64(p->ctl, CTL_SAVE_MASK, pv->save_mask);
+	pe_tell(p->ctl, CTL_SPINS, pe_place_spins(pv) ? PE_SPINS : 0);
+	pe_tell(p->ctl, CTL_YIELDS, pe_place_spins(pv) ? 0 : pv->yields);
+	pe_tell(p->ctl, CTL_MAPPER_YIELDS, pe_place_spins(pv) || !pv->yields ? 0 : 2);
 }
 
 /*
@@ -134,7 +134,7 @@ static void put_mode(struct pe_vcpu *pv, struct pe_proc *p)
 	const struct hv_vcpu *v = pv->v;
 	bool one = !p->is_user && pe_pair_in_one(v) && pe_load64(p->ctl, CTL_INFO);
 
-	pe_store(p->ctl, CTL_ONE_ROOT, one);
+	pe_tell(p->ctl, CTL_ONE_ROOT, one);
 	pe_store(p->state, STATE_MODE, one && !v->in_kernel);
 	if (!one)
 		return;
@@ -153,7 +153,7 @@ static void enter(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *partner
 		put_mode(pv, partner);
 	}
 	action |= pe_fpu_load(pv, p);
-	pe_store(p->ctl, CTL_ACTION, action);
+	pe_tell(p->ctl, CTL_ACTION, action);
 }
 
 /* ---- out of the guest -------------------------------------------------------------------------- */

@@ -1067,7 +1067,10 @@ run_peer: /* rbp is where PEER is; rcx and r11 are set, target, flags and stack 
 /* ---- resuming the guest from ctl -------------------------------------------------------------- */
 
 resume:
+	cmpl	$0, STATE(OUT_WAITS) /* a line that both look at, seldom written */
+	je	1f
 	movl	$0, STATE(OUT_WAITS)
+1:
 	STAMP	STATE(STATE_RESUMED)
 	mov	CTL(CTL_ACTION), %ebp
 	test	$PE_DO_SAVE, %ebp

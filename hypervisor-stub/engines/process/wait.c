@@ -86,9 +86,9 @@ static struct pe_proc *who_runs(const struct runners *r)
 static void set_bell(struct pe_vcpu *pv, const struct runners *r)
 {
 	atomic_store_explicit(&pv->bell, pe_word(r->k->state, OUT_HV), memory_order_relaxed);
-	pe_store64(r->k->ctl, CTL_BELL, PE_STATE + OUT_HV);
+	pe_tell64(r->k->ctl, CTL_BELL, PE_STATE + OUT_HV);
 	if (r->u)
-		pe_store64(r->u->ctl, CTL_BELL, pe_load64(r->u->ctl, CTL_PEER_AT) + OUT_HV);
+		pe_tell64(r->u->ctl, CTL_BELL, pe_load64(r->u->ctl, CTL_PEER_AT) + OUT_HV);
 }
 
 /* ---- going on and stopping --------------------------------------------------------------------- */
@@ -96,9 +96,11 @@ static void set_bell(struct pe_vcpu *pv, const struct runners *r)
 static void make_it_look(struct pe_proc *p)
 {
 	/* A full barrier; pairs with the guest's between "I wait" and its last look. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!pe_load(p->state, OUT_WAITS))
+		return;
 	atomic_fetch_add(pe_word(p->state, OUT_PARK), 1);
-	if (pe_load(p->state, OUT_WAITS))
-		pe_futex_wake(pe_word(p->state, OUT_PARK), 1);
+	pe_futex_wake(pe_word(p->state, OUT_PARK), 1);
 }
 
 void pe_go(struct pe_proc *p)
@@ -381,9 +383,9 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 	if (went)
 		mind_the_crowd(pv, partner ? NULL : p, stopped, went);
 	stopped->seq = pe_load(stopped->state, STATE_EXIT_SEQ);
-	pe_store(r.k->ctl, CTL_PENDING, 0);
+	pe_tell(r.k->ctl, CTL_PENDING, 0);
 	if (r.u)
-		pe_store(r.u->ctl, CTL_PENDING, 0);
+		pe_tell(r.u->ctl, CTL_PENDING, 0);
 	return stopped;
 }
 
