@@ -104,7 +104,7 @@ static bool is_wanted(const struct hv_vcpu *v)
 
 bool pe_pair_in_one(const struct hv_vcpu *v)
 {
-	return has_two_modes(v) && hv_mfn_same(v->root_user, v->root_kernel);
+	return has_two_modes(v) && hv_mfn_same(v->root_user, v->root_kernel) && !v->native.is_on;
 }
 
 /*
