@@ -97,10 +97,10 @@ static int find_headers(const struct netdev_packet *pkt, struct layout *l)
 	const uint8_t *p = pkt->frags[0].va;
 	uint32_t len = pkt->frags[0].len, protocol;
 
-	if (len < ETH_LEN + 40)
+	if (len < ETH_LEN + 20)
 		return -XEN_EINVAL;
 	l->is_ipv4 = p[12] == 0x08 && p[13] == 0x00;
-	if (!l->is_ipv4 && !(p[12] == 0x86 && p[13] == 0xdd))
+	if (!l->is_ipv4 && !(p[12] == 0x86 && p[13] == 0xdd && len >= ETH_LEN + 40))
 		return -XEN_EINVAL;
 	l->l4 = ETH_LEN + (l->is_ipv4 ? (p[ETH_LEN] & 15u) * 4 : 40);
 	protocol = p[ETH_LEN + (l->is_ipv4 ? 9 : 6)];
