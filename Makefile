@@ -386,7 +386,7 @@ bench-docs: $(O)/bench/markdown
 bench-compare: $(O)/bench/diff
 	$(Q)$(O)/bench/diff $(A) $(B)
 
-$(O)/bench/net: $(addprefix tests/bench/,net.c net_place.c net_native.c figures.c spawn.c net_place.h net_native.h figures.h spawn.h)
+$(O)/bench/net: $(addprefix tests/bench/,net.c net_place.c net_native.c net_raw.c figures.c spawn.c net_place.h net_native.h net_raw.h figures.h spawn.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
 .PHONY: bench-net

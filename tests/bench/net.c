@@ -2,7 +2,8 @@
 /*
  * What a guest's network costs: the loads of tests/guests/netbench over a TAP device and from guest to guest
  * on a LAN of one machine, beside the same loads natively over a veth pair between two network namespaces and
- * over a unix socket pair, all in one run.
+ * over a unix socket pair, all in one run. Beside them a program that reads and writes the packets of a TAP
+ * device as they are: what that costs is nobody's to save.
  *
  *   net PARAVANE GUEST_DIR [ROUNDS [TSV]]
  *
@@ -10,7 +11,8 @@
  * nothing of the machine's network is touched and nothing stays. It needs iproute2 and /dev/net/tun; what
  * is missing leaves its column empty.
  *
- * A round runs every way once. Packets are counted where they arrive, by the program that receives them.
+ * A round runs every way once. Packets out are counted when the device has taken them, packets in by the
+ * program that receives them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 
 #include "tests/bench/figures.h"
 #include "tests/bench/net_native.h"
+#include "tests/bench/net_raw.h"
 #include "tests/bench/net_place.h"
 #include "tests/bench/spawn.h"
 
@@ -26,12 +29,13 @@
 #define LIMIT_S  30
 #define PER_GBIT 1.25e8 /* bytes */
 
-enum system { VETH, PAIR, GUEST, NR_SYSTEMS };
+enum system { VETH, PAIR, RAW, GUEST, NR_SYSTEMS };
 
-static const char *const system_names[] = { "veth", "unix", "guest" };
+static const char *const system_names[] = { "veth", "unix", "raw", "guest" };
 static struct figures figures = { .systems = NR_SYSTEMS };
 static struct net_place place;
 static char scratch[] = "/tmp/paravane-net.XXXXXX"; /* a folder */
+static int raw = -1;                                /* a TAP device without a guest */
 static char *paravane, kernel[4096];
 
 /* ---- rows ------------------------------------------------------------------------------------- */
@@ -124,21 +128,6 @@ static void run_tap(enum row row, const char *load, const char *words, double sc
 	bench_end(&r);
 }
 
-static void run_tap_out(void)
-{
-	uint64_t before = place.host.counts->udp_packets;
-	static struct bench_run r;
-	double a, b;
-
-	if (!start_tap(&r, "flood"))
-		return;
-	if (await_line(&r, "net flood:", &a, &b, bench_now() + LIMIT_S)) {
-		a = (double)(place.host.counts->udp_packets - before) * 1000 / MS;
-		add(TAP_OUT, GUEST, a, a);
-	}
-	bench_end(&r);
-}
-
 static void run_tap_in(void)
 {
 	double end = bench_now() + LIMIT_S, a, b;
@@ -193,23 +182,38 @@ static void run_lan(enum row row, const char *server, const char *load, const ch
 
 /* ---- native ----------------------------------------------------------------------------------- */
 
-static double veth_packets(void)
+/* Sent, or received by the program at the other end. */
+static void veth_packets(double *sent, double *received)
 {
 	uint64_t before = place.peer.counts->udp_packets;
 
-	net_native_flood(NET_PEER_IP, MS);
-	return (double)(place.peer.counts->udp_packets - before) * 1000 / MS;
+	*sent = net_native_flood(NET_PEER_IP, MS);
+	*received = (double)(place.peer.counts->udp_packets - before) * 1000 / MS;
+}
+
+static void raw_round(void)
+{
+	struct net_rtt rtt;
+	double n;
+
+	if (raw < 0)
+		return;
+	rtt = net_raw_rtt(raw, MS);
+	add(TAP_RTT, RAW, rtt.min_ns, rtt.median_ns);
+	n = net_raw_out(raw, MS);
+	add(TAP_OUT, RAW, n, n);
+	n = net_raw_in(raw, MS);
+	add(TAP_IN, RAW, n, n);
 }
 
 static void native_round(void)
 {
 	struct net_rtt veth = { 0 }, pair = net_pair_rtt(MS);
-	double out = 0, in = 0, packets[2] = { 0 }, pair_packets, pair_stream;
+	double out = 0, in = 0, sent = 0, received = 0, pair_packets, pair_stream;
 
 	if (place.has_veth) {
 		veth = net_native_rtt(NET_PEER_IP, MS);
-		packets[0] = veth_packets();
-		packets[1] = veth_packets();
+		veth_packets(&sent, &received);
 		out = net_native_stream(NET_PEER_IP, true, MS);
 		in = net_native_stream(NET_PEER_IP, false, MS);
 	}
@@ -220,7 +224,8 @@ static void native_round(void)
 			add(r, VETH, veth.min_ns, veth.median_ns);
 			add(r, PAIR, pair.min_ns, pair.median_ns);
 		} else if (r <= LAN_PACKETS) {
-			add(r, VETH, packets[r == TAP_IN], packets[r == TAP_IN]);
+			add(r, VETH, r == TAP_OUT ? sent : received,
+			    r == TAP_OUT ? sent : received);
 			add(r, PAIR, pair_packets, pair_packets);
 		} else {
 			add(r, VETH, r == TAP_RECEIVE ? in : out, r == TAP_RECEIVE ? in : out);
@@ -271,9 +276,10 @@ static void one_round(void)
 {
 	figures.rounds++;
 	native_round();
+	raw_round();
 	run_tap(TAP_RTT, "rtt", "net rtt:", 1);
 	run_lan(LAN_RTT, "serve", "rtt", "net rtt:", 1);
-	run_tap_out();
+	run_tap(TAP_OUT, "flood", "net flood:", 1);
 	run_tap_in();
 	run_lan(LAN_PACKETS, "count", "flood", "net count:", 1);
 	run_tap(TAP_SEND, "send", "net send:", 1e6);
@@ -316,7 +322,9 @@ int main(int argc, char **argv)
 	bench_catch_signals(remove_files);
 	if (!net_place_make(&place))
 		return 2;
-	if (!place.has_tap)
+	if (place.has_tap)
+		raw = net_raw_open();
+	else
 		printf("no TAP device can be made here: no figures over one\n");
 	if (!place.has_veth)
 		printf("no veth pair can be made here: no native figures over one\n");

@@ -215,12 +215,23 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+struct net_rtt net_rtt_of(double *samples, size_t n)
+{
+	struct net_rtt r = { 0 };
+
+	if (!n)
+		return r;
+	qsort(samples, n, sizeof(samples[0]), compare);
+	r.min_ns = samples[0];
+	r.median_ns = samples[n / 2];
+	return r;
+}
+
 /* Round trips on a connected socket, whose other end echoes. */
 static struct net_rtt round_trips(int s, unsigned ms)
 {
 	static double sample[SAMPLES];
 	double end = bench_now() + ms / 1000.0;
-	struct net_rtt r = { 0 };
 	char data[64] = { 0 };
 	size_t n = 0;
 
@@ -232,12 +243,7 @@ static struct net_rtt round_trips(int s, unsigned ms)
 		if (recv(s, data, sizeof(data), 0) == 32)
 			sample[n++] = (bench_now() - start) * 1e9;
 	}
-	if (!n)
-		return r;
-	qsort(sample, n, sizeof(sample[0]), compare);
-	r.min_ns = sample[0];
-	r.median_ns = sample[n / 2];
-	return r;
+	return net_rtt_of(sample, n);
 }
 
 struct net_rtt net_native_rtt(uint32_t ip, unsigned ms)

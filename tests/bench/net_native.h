@@ -10,6 +10,7 @@
 #define TESTS_BENCH_NET_NATIVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,8 +40,11 @@ struct net_rtt {
 	double min_ns, median_ns; /* 0: nothing came back */
 };
 
+/* Of n samples in ns, which it sorts. */
+struct net_rtt net_rtt_of(double *samples, size_t n);
+
 struct net_rtt net_native_rtt(uint32_t ip, unsigned ms);
-/* 64-byte packets to port 9, as fast as they go; returns how many a second were sent. */
+/* 64-byte packets to port 9, as fast as they go; returns how many a second were sent, and may be lost. */
 double net_native_flood(uint32_t ip, unsigned ms);
 /* Bytes a second of a stream to port 9, or from port 19. */
 double net_native_stream(uint32_t ip, bool out, unsigned ms);
