@@ -8,7 +8,7 @@
  *
  * Invariant: what is written is what was checked (a packet's head is copied before it is read
  * here). A file that cannot be written ends the capture, with packets going on: a full disk is no
- * reason to stop a guest's network.
+ * reason to stop a guest's network. A pipe whose reader is slow misses packets, never parts of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +37,7 @@
 #define FLAG_OUTBOUND   2
 #define MAX_QUEUES      8
 #define BUFFERED        (128 * 1024)
+#define NO_INTERFACE    UINT32_MAX
 
 /* A file, and what is not written into it yet. */
 struct capture_file {
@@ -80,7 +81,7 @@ struct packet_tail {
 
 /* ---- the file --------------------------------------------------------------------------------- */
 
-/* Lock: f->lock, here and in the next three. */
+/* Lock: f->lock, here and up to put_interface(). */
 static void write_out(struct capture_file *f)
 {
 	size_t done = 0;
@@ -90,14 +91,25 @@ static void write_out(struct capture_file *f)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
 		if (n <= 0) {
 			close(f->fd);
 			f->fd = -1;
+			done = f->used;
 			break;
 		}
 		done += (size_t)n;
 	}
-	f->used = 0;
+	f->used -= done;
+	memmove(f->buffer, f->buffer + done, f->used);
+}
+
+static bool has_room(struct capture_file *f, size_t len)
+{
+	if (f->used + len > BUFFERED)
+		write_out(f);
+	return f->used + len <= BUFFERED;
 }
 
 static void append(struct capture_file *f, const void *bytes, size_t len)
@@ -126,7 +138,7 @@ static uint8_t *put_option(uint8_t *at, uint16_t code, const void *value, size_t
 	return at + sizeof(head) + padded;
 }
 
-/* Its number. */
+/* Its number; NO_INTERFACE when the reader is so slow that it cannot be told: nothing of it is then. */
 static uint32_t put_interface(struct capture_file *f, const struct netport_name *name)
 {
 	uint32_t head[4] = { BLOCK_INTERFACE, 0, LINK_ETHERNET, 0 };
@@ -138,8 +150,8 @@ static uint32_t put_interface(struct capture_file *f, const struct netport_name 
 	end = put_option(end, OPT_IF_TSRESOL, &nanoseconds, 1);
 	end = put_option(end, OPT_END, "", 0);
 	head[1] = (uint32_t)(sizeof(head) + (size_t)(end - options) + 4);
-	if (f->used + head[1] > BUFFERED)
-		write_out(f);
+	if (!has_room(f, head[1]))
+		return NO_INTERFACE;
 	append(f, head, sizeof(head));
 	append(f, options, (size_t)(end - options));
 	append(f, &head[1], 4);
@@ -166,9 +178,7 @@ static void put_packet(struct capture *c, const struct netpkt *p, uint32_t direc
 	h.time_low = (uint32_t)ns;
 	h.length = t.length = (uint32_t)(sizeof(h) + padded + sizeof(t));
 	pthread_mutex_lock(&f->lock);
-	if (f->fd >= 0) {
-		if (f->used + h.length > BUFFERED)
-			write_out(f);
+	if (f->fd >= 0 && c->interface != NO_INTERFACE && has_room(f, h.length)) {
 		append(f, &h, sizeof(h));
 		netpkt_copy_out(p, 0, f->buffer + f->used, p->len);
 		memset(f->buffer + f->used + p->len, 0, padded - p->len);
@@ -236,7 +246,7 @@ static void put_file(struct capture_file *f)
 
 static int open_file(struct capture_file **out, const char *path)
 {
-	int rc, fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int rc, fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 
 	if (fd < 0)
 		return -errno;

@@ -108,8 +108,9 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
  * NULL. */
 int netport_open_stream(struct netport **out, int fd, const char *reconnect, char *why,
                         size_t why_len);
-/* A connected datagram socket: a packet a message. */
-int netport_open_dgram(struct netport **out, int fd, char *why, size_t why_len);
+/* A connected datagram socket: a packet a message. reconnect: as above. */
+int netport_open_dgram(struct netport **out, int fd, const char *reconnect, char *why,
+                       size_t why_len);
 
 /* A switch of one machine, with ports for its guests and, maybe, one to the outside. */
 struct netlan;

@@ -113,6 +113,7 @@ static void down(struct fdport_queue *q)
 {
 	struct fdport *p = q->p;
 
+	q->is_lost = true;
 	p->sink.carrier(p->sink.arg, false);
 	/* Packets are lost while the link is down; the guest is not stopped by it. */
 	if (atomic_exchange(&q->want_room, false))
@@ -127,8 +128,10 @@ static void wait_for_link(struct fdport_queue *q)
 
 	if (poll(&bell, 1, REVIVE_MS) > 0)
 		eventfd_read(q->bell, &n);
-	if (!atomic_load(&p->stop) && p->kind->revive && !p->kind->revive(p))
-		p->sink.carrier(p->sink.arg, true);
+	if (atomic_load(&p->stop) || !p->kind->revive || p->kind->revive(p, q->index))
+		return;
+	q->is_lost = false;
+	p->sink.carrier(p->sink.arg, true);
 }
 
 /* What the thread waits for; sets which of the three are of interest. */
@@ -156,7 +159,7 @@ static void *thread_main(void *arg)
 		eventfd_t n;
 		int rc = 0;
 
-		if (q->fd < 0) {
+		if (q->is_lost) {
 			wait_for_link(q);
 			continue;
 		}
@@ -262,7 +265,7 @@ static int fdport_attach(struct netport *port, const struct netport_sink *sink, 
 	if (rc)
 		return rc;
 	atomic_store(&p->stop, false);
-	sink->carrier(sink->arg, p->queue[0].fd >= 0);
+	sink->carrier(sink->arg, !p->queue[0].is_lost);
 	for (unsigned i = 0; i < p->nr_queues; i++) {
 		struct fdport_queue *q = &p->queue[i];
 

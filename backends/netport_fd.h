@@ -35,8 +35,8 @@ struct fdport_kind {
 	int (*go_on)(struct fdport *p, unsigned queue);
 	/* A guest with these abilities is there from now on. May be NULL. */
 	int (*configure)(struct fdport *p, bool csum, bool gso4, bool gso6, unsigned nr_queues);
-	/* Tries to get a new descriptor for one that failed: 0 or negative. May be NULL. */
-	int (*revive)(struct fdport *p);
+	/* Tries to make one that failed usable again: 0 or negative. May be NULL. */
+	int (*revive)(struct fdport *p, unsigned queue);
 	void (*release)(struct fdport *p); /* closes descriptors, frees all */
 	bool may_lend; /* its descriptors stay what they are while it is attached */
 };
@@ -44,8 +44,9 @@ struct fdport_kind {
 struct fdport_queue {
 	struct fdport *p;
 	unsigned index;
-	int fd;   /* non-blocking; -1: down */
-	int bell; /* eventfd: wake(), want_room or stop has changed */
+	int fd;       /* non-blocking; -1: down */
+	int bell;     /* eventfd: wake(), want_room or stop has changed */
+	bool is_lost; /* fd is of no use until it is revived; the thread's */
 	pthread_t thread;
 	bool running;
 	atomic_bool no_buffers, want_room;

@@ -195,11 +195,12 @@ out:
 	return rc;
 }
 
-static int stream_revive(struct fdport *p)
+static int stream_revive(struct fdport *p, unsigned queue)
 {
 	struct stream *s = (struct stream *)p;
 	int fd;
 
+	(void)queue;
 	if (!s->reconnects)
 		return -ENOTCONN;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -274,6 +275,12 @@ fail:
 
 /* ---- datagrams -------------------------------------------------------------------------------- */
 
+struct dgram {
+	struct fdport p; /* first */
+	struct sockaddr_un path;
+	bool reconnects;
+};
+
 static int dgram_read(struct fdport *p, unsigned queue, struct iovec *iov, unsigned nr,
                       struct netpkt_meta *meta)
 {
@@ -293,14 +300,29 @@ static int dgram_read(struct fdport *p, unsigned queue, struct iovec *iov, unsig
 	}
 }
 
+/* The first that is sent to a peer that has gone is refused, and with that the connection ends. */
+static bool is_gone(int error)
+{
+	return error == ECONNREFUSED || error == ENOTCONN;
+}
+
+/* Is there another by its name? */
+static bool dgram_finds_another(struct dgram *d)
+{
+	return d->reconnects &&
+	       !connect(d->p.queue[0].fd, (struct sockaddr *)&d->path, sizeof(d->path));
+}
+
 static int dgram_write(struct fdport *p, unsigned queue, struct netpkt *pkt)
 {
 	struct msghdr msg = { .msg_iov = pkt->iov, .msg_iovlen = pkt->nr_iov };
+	bool has_looked = false;
 	ssize_t n;
 
 	do
 		n = sendmsg(p->queue[queue].fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (!has_looked && is_gone(errno) && (has_looked = true) &&
+	                                    dgram_finds_another((struct dgram *)p))));
 	return n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? -EAGAIN : 0;
 }
 
@@ -314,17 +336,28 @@ static const struct fdport_kind dgram_kind = {
 	.read = dgram_read, .write = dgram_write, .release = dgram_release, .may_lend = true
 };
 
-int netport_open_dgram(struct netport **out, int fd, char *why, size_t why_len)
+int netport_open_dgram(struct netport **out, int fd, const char *reconnect, char *why,
+                       size_t why_len)
 {
-	struct fdport *p = calloc(1, sizeof(*p));
-	int rc = p ? fdport_init(p, &dgram_kind, &fd, 1) : -ENOMEM;
+	struct dgram *d = calloc(1, sizeof(*d));
+	int rc = d ? 0 : -ENOMEM;
 
+	if (d && reconnect) {
+		d->path.sun_family = AF_UNIX;
+		d->reconnects = true;
+		if (strlen(reconnect) < sizeof(d->path.sun_path))
+			strcpy(d->path.sun_path, reconnect);
+		else
+			rc = -ENAMETOOLONG;
+	}
+	if (!rc)
+		rc = fdport_init(&d->p, &dgram_kind, &fd, 1);
 	if (rc) {
-		free(p);
+		free(d);
 		snprintf(why, why_len, "a network port cannot be made: %s", strerror(-rc));
 		return rc;
 	}
-	p->port.kind = "dgram";
-	*out = &p->port;
+	d->p.port.kind = "dgram";
+	*out = &d->p.port;
 	return 0;
 }

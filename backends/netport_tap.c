@@ -22,6 +22,12 @@
 
 #include "backends/netport_fd.h"
 
+struct tap {
+	struct fdport p; /* first */
+	char name[IFNAMSIZ];
+	unsigned offloads; /* TUN_F_* that the guest takes */
+};
+
 static void to_header(const struct netpkt_meta *m, struct virtio_net_hdr *h)
 {
 	memset(h, 0, sizeof(*h));
@@ -73,8 +79,7 @@ static int tap_read(struct fdport *p, unsigned queue, struct iovec *iov, unsigne
 		len = readv(p->queue[queue].fd, all, (int)nr + 1);
 	while (len < 0 && errno == EINTR);
 	if (len < 0)
-		/* EBADFD, EIO: the device is down or has gone; it may come back. */
-		return errno == EAGAIN || errno == EBADFD || errno == EIO ? 0 : -errno;
+		return errno == EAGAIN ? 0 : -errno; /* EBADFD, EIO: the device was deleted */
 	if ((size_t)len <= sizeof(h) || from_header(&h, meta))
 		return 0;
 	return (int)(len - (ssize_t)sizeof(h));
@@ -98,9 +103,11 @@ static int tap_write(struct fdport *p, unsigned queue, struct netpkt *pkt)
 
 static int tap_configure(struct fdport *p, bool csum, bool gso4, bool gso6, unsigned nr_queues)
 {
+	struct tap *t = (struct tap *)p;
 	unsigned flags = (csum ? TUN_F_CSUM : 0) | (gso4 ? TUN_F_TSO4 : 0) |
 	                 (gso6 ? TUN_F_TSO6 : 0);
 
+	t->offloads = flags;
 	for (unsigned i = 0; i < p->nr_fds; i++) {
 		struct ifreq ifr = { .ifr_flags = i < nr_queues ? IFF_ATTACH_QUEUE
 			                                        : IFF_DETACH_QUEUE };
@@ -120,15 +127,50 @@ static void tap_release(struct fdport *p)
 	free(p);
 }
 
+static int attach_device(int fd, const char *name, bool multi)
+{
+	struct ifreq ifr = { 0 };
+
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi ? IFF_MULTI_QUEUE : 0));
+	memcpy(ifr.ifr_name, name, strlen(name));
+	return ioctl(fd, TUNSETIFF, &ifr) ? -errno : 0;
+}
+
+static bool device_is_there(const char *name)
+{
+	struct ifreq ifr = { 0 };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+	memcpy(ifr.ifr_name, name, strlen(name));
+	rc = s < 0 ? -1 : ioctl(s, SIOCGIFINDEX, &ifr);
+	if (s >= 0)
+		close(s);
+	return !rc;
+}
+
+/* Somebody has deleted the device. If it has been made again this takes it; it makes none itself. */
+static int tap_revive(struct fdport *p, unsigned queue)
+{
+	struct tap *t = (struct tap *)p;
+	int fd = p->queue[queue].fd, rc;
+
+	if (!device_is_there(t->name))
+		return -ENODEV;
+	rc = attach_device(fd, t->name, p->nr_fds > 1);
+	if (!rc && ioctl(fd, TUNSETOFFLOAD, (unsigned long)t->offloads))
+		rc = -errno;
+	return rc;
+}
+
 static const struct fdport_kind tap_kind = { .read = tap_read,
 	                                     .write = tap_write,
 	                                     .configure = tap_configure,
+	                                     .revive = tap_revive,
 	                                     .release = tap_release,
 	                                     .may_lend = true };
 
 static int open_queue(const char *name, bool multi, int *fd, char *why, size_t why_len)
 {
-	struct ifreq ifr = { 0 };
 	int rc;
 
 	*fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -140,11 +182,9 @@ static int open_queue(const char *name, bool multi, int *fd, char *why, size_t w
 		         strerror(-rc));
 		return rc;
 	}
-	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi ? IFF_MULTI_QUEUE : 0));
-	memcpy(ifr.ifr_name, name, strlen(name));
-	if (!ioctl(*fd, TUNSETIFF, &ifr))
+	rc = attach_device(*fd, name, multi);
+	if (!rc)
 		return 0;
-	rc = -errno;
 	snprintf(why, why_len,
 	         rc == -EBUSY ? "TAP device %s is in use by another program"
 	         : rc == -EINVAL
@@ -175,7 +215,7 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 {
 	int fds[FDPORT_MAX_QUEUES], rc = 0;
 	unsigned nr = 0;
-	struct fdport *t;
+	struct tap *t;
 
 	if (!name[0] || strlen(name) >= IFNAMSIZ) {
 		snprintf(why, why_len, "'%s' is no name of a device; it has 1 to 15 characters",
@@ -194,7 +234,7 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 	for (; nr < queues && !rc; nr += !rc)
 		rc = open_queue(name, queues > 1, &fds[nr], why, why_len);
 	if (!rc) {
-		rc = fdport_init(t, &tap_kind, fds, nr);
+		rc = fdport_init(&t->p, &tap_kind, fds, nr);
 		if (rc)
 			snprintf(why, why_len,
 			         "no descriptor is left for TAP device %s; allow more "
@@ -207,9 +247,10 @@ int netport_open_tap(struct netport **out, const char *name, unsigned queues, ch
 		free(t);
 		return rc;
 	}
-	t->port.kind = "tap";
-	t->port.offload = true;
-	t->port.mtu = device_mtu(name);
-	*out = &t->port;
+	strcpy(t->name, name);
+	t->p.port.kind = "tap";
+	t->p.port.offload = true;
+	t->p.port.mtu = device_mtu(name);
+	*out = &t->p.port;
 	return 0;
 }

@@ -187,7 +187,7 @@ static int open_port(struct netport **port, const struct vif_spec *s, pid_t *pid
 		return rc ? rc : netport_open_stream(port, fd, s->target, why, why_len);
 	case VIF_DGRAM:
 		rc = connect_to(s->target, SOCK_DGRAM, &fd, why, why_len);
-		return rc ? rc : netport_open_dgram(port, fd, why, why_len);
+		return rc ? rc : netport_open_dgram(port, fd, s->target, why, why_len);
 	default:
 		rc = start_passt(s->forward, &fd, pid, why, why_len);
 		return rc ? rc : netport_open_stream(port, fd, NULL, why, why_len);
