@@ -6,8 +6,10 @@
  *                                             carries one connection after the other to the guest's port
  *   netpeer PATH ADDRESS serve GUEST          UDP to port 7 comes back; TCP to port 9 is thrown away, from
  *                                             port 19 comes data; and datagrams go to the guest's port 9
+ *   netpeer PATH mute                         lets a stream's end connect, and never reads
+ *   netpeer PATH mute-dgram                   is there for datagrams, and never reads
  *
- * It ends when the guest hangs up.
+ * The first two end when the guest hangs up.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,18 +48,31 @@ static uint32_t address(const char *text)
 	return inet_pton(AF_INET, text, &a) == 1 ? ntohl(a.s_addr) : 0;
 }
 
-/* Waits for the guest's end. Its descriptor, or -1. */
-static int await_guest(const char *path)
+/* A socket at a path, for a stream's end to connect or for datagrams. Its descriptor, or -1. */
+static int listen_on_path(const char *path, int type)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int l = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = -1;
+	int l = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	if (l < 0 || strlen(path) >= sizeof(a.sun_path))
 		return -1;
 	strcpy(a.sun_path, path);
 	unlink(path); /* of one that was killed */
-	if (!bind(l, (struct sockaddr *)&a, sizeof(a)) && !listen(l, 1))
-		fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	if (bind(l, (struct sockaddr *)&a, sizeof(a)) || (type == SOCK_STREAM && listen(l, 1))) {
+		close(l);
+		return -1;
+	}
+	return l;
+}
+
+/* Waits for the guest's end. Its descriptor, or -1. */
+static int await_guest(const char *path)
+{
+	int l = listen_on_path(path, SOCK_STREAM), fd;
+
+	if (l < 0)
+		return -1;
+	fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
 	close(l);
 	return fd;
 }
@@ -193,10 +208,23 @@ static int serve(struct net *net, uint32_t guest)
 	return 0;
 }
 
+/* ---- mute ---- */
+
+static int be_mute(const char *path, int type)
+{
+	int fd = listen_on_path(path, type);
+
+	if (fd < 0)
+		return fail(path);
+	for (;;)
+		pause();
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: netpeer PATH ADDRESS forward GUEST PORT | netpeer PATH ADDRESS "
-	                "serve GUEST\n");
+	fprintf(stderr,
+	        "usage: netpeer PATH ADDRESS forward GUEST PORT | netpeer PATH ADDRESS serve "
+	        "GUEST | netpeer PATH mute|mute-dgram\n");
 	return 2;
 }
 
@@ -207,6 +235,8 @@ int main(int argc, char **argv)
 	struct net *net;
 	int fd, l = -1;
 
+	if (argc == 3 && !strncmp(argv[2], "mute", 4))
+		return be_mute(argv[1], strcmp(argv[2], "mute") ? SOCK_DGRAM : SOCK_STREAM);
 	if (!ip || !guest || (!forwards && (argc != 5 || strcmp(argv[3], "serve"))))
 		return usage();
 	if (forwards && (l = listen_on_loopback()) < 0)

@@ -7,6 +7,7 @@
 #define TESTS_UNIT_NETPORT_WORLD_H
 
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>

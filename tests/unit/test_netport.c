@@ -395,7 +395,7 @@ START_TEST(a_descriptor_is_lent_to_whoever_runs_the_guest)
 	memset(c, 1, sizeof(c));
 	s.borrows = true;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
-	ck_assert_int_eq(netport_open_dgram(&port, fds[0], why, sizeof(why)), 0);
+	ck_assert_int_eq(netport_open_dgram(&port, fds[0], NULL, why, sizeof(why)), 0);
 	join(&s, port, 9);
 	ck_assert_ptr_nonnull(s.ready);
 	/* The guest runs: what comes is the port's thread's. */
