@@ -195,6 +195,7 @@ help:
 #: make bench-docs TSV=run.tsv  keeps a run as the one that README and docs/benchmarks.md show
 #: make bench-micro      the table of micro-benchmarks
 #: make bench-engine     the process engine's own paths, without the core
+#: make bench-floor      what the host charges for the steps that the process engine is made of
 #: make bench-blkback    what the block back-end alone costs, beside pread and pwrite
 #: make bench-blk        a guest's disk beside pread, AIO and io_uring, on tmpfs and on the machine's disk
 #: make bench-net        a guest's network, over TAP and to another guest, beside a veth pair and a unix socket pair
@@ -306,6 +307,13 @@ $(O)/bench/engine: $(O)/host/tests/bench/bench_engine.c.o $(O)/libparavane.a
 .PHONY: bench-engine
 bench-engine: $(O)/bench/engine
 	$(Q)$(O)/bench/engine
+
+$(O)/bench/floor: $(O)/host/tests/bench/floor.c.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^
+.PHONY: bench-floor
+bench-floor: $(O)/bench/floor
+	$(Q)$(O)/bench/floor
 
 $(O)/bench/blkback: $(O)/host/tests/bench/blkback.c.o $(O)/libfake.a $(O)/libparavane.a
 	@mkdir -p $(@D)
