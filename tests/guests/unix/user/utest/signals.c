@@ -84,10 +84,14 @@ static void frames_can_be_changed(void)
 	CHECK_EQ(CALL(kill, getpid(), SIGUSR1, 0), 4711);
 }
 
+/*
+ * Not to the kernel's entry point: where one root serves program and kernel (roots=one) the program
+ * would begin the kernel anew, and over what it runs on.
+ */
 static void to_the_kernel(int sig, struct unix_sigframe *frame)
 {
 	(void)sig;
-	frame->rip = 0x100000;
+	frame->rip = 0x7fff000;
 	frame->rflags |= 0x3000; /* I/O privilege */
 }
 
