@@ -27,7 +27,7 @@
 #define XENMEM_machine_memory_map       10 /* privileged */
 #define XENMEM_exchange                 11 /* struct xen_memory_exchange */
 #define XENMEM_machphys_mapping         12 /* struct xen_machphys_mapping */
-#define XENMEM_set_memory_map           13 /* privileged */
+#define XENMEM_set_memory_map           13 /* struct xen_foreign_memory_map */
 #define XENMEM_maximum_gpfn             14 /* struct xen_memory_domain; returns the highest pfn */
 #define XENMEM_remove_from_physmap      15 /* translated guests only */
 #define XENMEM_set_pod_target           16 /* hardware VMs only */
@@ -111,6 +111,14 @@ struct xen_memory_map {
 typedef struct xen_memory_map xen_memory_map_t;
 DEFINE_XEN_GUEST_HANDLE(xen_memory_map_t);
 
+/* XENMEM_set_memory_map: what XENMEM_memory_map tells from then on. */
+struct xen_foreign_memory_map {
+	domid_t domid; /* in: DOMID_SELF */
+	struct xen_memory_map map;
+};
+typedef struct xen_foreign_memory_map xen_foreign_memory_map_t;
+DEFINE_XEN_GUEST_HANDLE(xen_foreign_memory_map_t);
+
 PV_ABI_SIZE(struct xen_memory_reservation, 32);
 PV_ABI_FIELD(struct xen_memory_reservation, nr_extents, 8);
 PV_ABI_FIELD(struct xen_memory_reservation, extent_order, 16);
@@ -128,6 +136,8 @@ PV_ABI_FIELD(struct xen_machphys_mapping, v_end, 8);
 PV_ABI_FIELD(struct xen_machphys_mapping, max_mfn, 16);
 PV_ABI_SIZE(struct xen_memory_map, 16);
 PV_ABI_FIELD(struct xen_memory_map, buffer, 8);
+PV_ABI_SIZE(struct xen_foreign_memory_map, 24);
+PV_ABI_FIELD(struct xen_foreign_memory_map, map, 8);
 
 #endif /* __ASSEMBLY__ */
 

@@ -37,11 +37,13 @@ bool hv_descriptor_check(uint64_t *desc)
 	/* What is not present faults whenever it is used. */
 	if (!(high & DESC_P))
 		return true;
+	/* Type 0 is the second half of a 16-byte gate, and kept as it is. */
+	if (!(high & (DESC_S | DESC_TYPE)))
+		return true;
 	/* The guest's kernel is at ring 3, so nothing may ask for more. */
 	dpl = 3;
 	high |= DESC_DPL;
-	if ((high & DESC_S) || !(high & DESC_TYPE)) {
-		/* Code and data; and type 0, the second half of a 16-byte gate. */
+	if (high & DESC_S) { /* code and data */
 		*desc = (uint64_t)high << 32 | low;
 		return true;
 	}

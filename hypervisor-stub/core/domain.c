@@ -254,6 +254,7 @@ out_gnttab:
 out_evtchn:
 	hv_evtchn_domain_fini(d);
 out_frames:
+	hv_memory_map_fini(d);
 	hv_frames_domain_fini(d);
 	return rc;
 }
@@ -399,6 +400,7 @@ void hv_domain_destroy(struct hv_domain *d)
 	hv_mmu_domain_teardown(d);
 	free_vcpus(d);
 	engine->domain_destroy(d);
+	hv_memory_map_fini(d);
 	hv_frames_domain_fini(d);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -560,14 +560,34 @@ static bool is_emulated(const struct x86_insn *insn)
 	       (op >= 0x30 && op <= 0x32) || op == 0xa2;
 }
 
+/* A string on its way to or from a port: whether it may is asked before its memory is touched. */
+static bool may_use_port(struct hv_vcpu *v, const struct x86_insn *insn)
+{
+	unsigned size = insn->opcode & 1 ? insn->opsize : 1;
+
+	if (insn->map != X86_MAP_ONE || insn->opcode < 0x6c || insn->opcode > 0x6f)
+		return true;
+	return port_ok(v, (uint16_t)v->regs.rdx, size > 4 ? 4 : size);
+}
+
+/* A call to a hypervisor of the processor's kind, which is none of the guest's. */
+static bool is_vmcall(const struct x86_insn *insn)
+{
+	return insn->encoding == X86_ENC_LEGACY && insn->map == X86_MAP_0F &&
+	       insn->opcode == 0x01 && (insn->modrm == 0xc1 || insn->modrm == 0xd9);
+}
+
 bool hv_emulate_privileged(struct hv_vcpu *v)
 {
 	struct job job = { .v = v };
 	struct x86_emu emu = begin(&job, X86_ALLOW_PRIV | X86_ALLOW_IO);
 	enum x86_result rc = x86_fetch(&emu);
 
-	if (rc == X86_DONE)
-		rc = is_emulated(&emu.insn) ? x86_execute(&emu) : X86_UNHANDLED;
+	if (rc == X86_DONE && is_vmcall(&emu.insn))
+		rc = x86_raise(&emu, X86_VECTOR_UD);
+	else if (rc == X86_DONE)
+		rc = is_emulated(&emu.insn) && may_use_port(v, &emu.insn) ? x86_execute(&emu)
+		                                                          : X86_UNHANDLED;
 	return finish(v, &emu, rc);
 }
 

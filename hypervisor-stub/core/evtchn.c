@@ -19,7 +19,7 @@
 #include "hypervisor-stub/core/hypercall.h"
 #include "hypervisor-stub/core/mmu.h"
 
-#define PORTS_PER_STEP 32 /* Xen makes ports in buckets of this size; beyond them is no port */
+#define PORTS_PER_STEP 64 /* Xen makes ports in buckets of this size; beyond them is no port */
 #define NR_PIRQS       56 /* what a machine with 24 interrupt lines gives a domain */
 #define BITS_PER_WORD  64
 
@@ -175,10 +175,12 @@ bool hv_evtchn_virq_is_bound(const struct hv_vcpu *v, unsigned virq)
 
 int hv_evtchn_is_pending(struct hv_domain *d, evtchn_port_t port)
 {
+	const struct hv_evtchn_port *p;
 	int rc = -XEN_EINVAL;
 
 	lock(d);
-	if (get_port(d, port))
+	p = get_port(d, port);
+	if (p && p->state != PORT_FREE && p->state != PORT_RESERVED)
 		rc = test(d->shared_info->evtchn_pending, port);
 	unlock(d);
 	return rc;

@@ -292,9 +292,8 @@ struct cache_flush {
 	uint16_t offset, length;
 	uint32_t op;
 };
-#define CACHE_CLEAN       1u
-#define CACHE_INVAL       2u
-#define CACHE_SOURCE_GREF (1u << 31)
+#define CACHE_CLEAN 1u
+#define CACHE_INVAL 2u
 
 static bool maps_frame(struct hv_domain *d, mfn_t mfn)
 {
@@ -319,9 +318,7 @@ static int64_t cache_flush(struct hv_vcpu *v, uint64_t va)
 		return -XEN_EINVAL;
 	if (!op.length || !op.op)
 		return 0;
-	if (op.op & CACHE_SOURCE_GREF)
-		return -XEN_EOPNOTSUPP;
-	if (op.op & ~(CACHE_CLEAN | CACHE_INVAL))
+	if (op.op & ~(CACHE_CLEAN | CACHE_INVAL)) /* by grant reference, too */
 		return -XEN_EINVAL;
 	mfn.n = op.dev_bus_addr >> HV_PAGE_SHIFT;
 	if (!hv_frame_own(v->domain, mfn) && !maps_frame(v->domain, mfn))

@@ -69,11 +69,11 @@ static int find_owner(struct hv_domain *caller, const struct gnttab_copy_ptr *p,
 {
 	domid_t dom = p->domid == DOMID_SELF ? caller->domid : p->domid;
 
-	/* A frame number alone is only good for the caller's own memory. */
-	if (p->domid != DOMID_SELF && !s->by_ref)
-		return GNTST_permission_denied;
 	s->owner = hv_domain_get(caller->machine, dom);
-	return s->owner ? 0 : hv_gnttab_no_owner(dom);
+	if (!s->owner && (dom || s->by_ref))
+		return hv_gnttab_no_owner(dom, p->u.ref);
+	/* A frame number alone is only good for the caller's own memory. */
+	return p->domid == DOMID_SELF || s->by_ref ? 0 : GNTST_permission_denied;
 }
 
 static int open_side(struct hv_domain *caller, const struct gnttab_copy_ptr *p, struct side *s)

@@ -403,7 +403,7 @@ static int map_one(struct hv_vcpu *v, struct gnttab_map_grant_ref *op)
 		return GNTST_bad_gntref;
 	rd = hv_domain_get(d->machine, op->dom);
 	if (!rd)
-		return hv_gnttab_no_owner(op->dom);
+		return hv_gnttab_no_owner(op->dom, op->ref);
 	hv_domains_lock(d, rd);
 	rc = map_locked(v, rd, op);
 	hv_domains_unlock(d, rd);

@@ -52,9 +52,13 @@ static inline bool hv_gnttab_is_pinned(const struct hv_gnttab_active *act)
  * The status where an owner that is not there is named. Domain 0 is the hypervisor's own process: it
  * has a table in which nothing is granted to anybody.
  */
-static inline int hv_gnttab_no_owner(domid_t dom)
+static inline int hv_gnttab_no_owner(domid_t dom, grant_ref_t ref)
 {
-	return dom == 0 ? GNTST_general_error : GNTST_bad_domain;
+	if (dom)
+		return GNTST_bad_domain;
+	return ref < HV_GNTTAB_MAX_FRAMES * (HV_PAGE_SIZE / sizeof(struct grant_entry_v1))
+	               ? GNTST_general_error
+	               : GNTST_bad_gntref;
 }
 
 /* The row and its record, or false when there is no such row. */

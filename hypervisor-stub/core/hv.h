@@ -82,7 +82,12 @@ struct hv_domain {
 	struct hv_domain_evtchn evtchn;
 	struct hv_domain_gnttab gnttab;
 	struct hv_domain_time time;
-	uint64_t vm_assist; /* bits VMASST_TYPE_* */
+	struct hv_memory_map {
+		void *rows;
+		uint32_t nr;
+		bool is_set; /* by the domain itself */
+	} memory_map;        /* memmap.c */
+	uint64_t vm_assist;  /* bits VMASST_TYPE_* */
 	/* The two ports that Xen keeps for a domain without devices: PCI address, CMOS index. */
 	_Atomic uint32_t pci_cf8;
 	_Atomic uint8_t cmos_index;

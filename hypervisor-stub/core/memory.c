@@ -23,8 +23,11 @@
 #define BATCH     64u
 
 /* Numbers that only tools use, which Xen's public header keeps from guests. */
-#define MEM_claim_pages 24u
-#define MEM_access_op   21u
+#define MEM_get_sharing_freed_pages  18u
+#define MEM_get_sharing_shared_pages 19u
+#define MEM_access_op                21u
+#define MEM_claim_pages              24u
+#define MEM_reserved_device_map      27u
 
 /* ---- extents ------------------------------------------------------------------------------------ */
 
@@ -302,6 +305,15 @@ static int exchange_chunk(struct exchange *e, uint64_t chunk)
 	return finish_chunk(e, chunk);
 }
 
+/* Whether the list, from one of its extents on, can be addressed at all. */
+static bool list_ok(const struct xen_memory_reservation *r, uint64_t first)
+{
+	uint64_t va;
+
+	return first >= r->nr_extents || hv_array_va(xen_guest_handle_va(r->extent_start),
+	                                             r->nr_extents - 1, sizeof(uint64_t), &va);
+}
+
 static int exchange_checks(struct exchange *e)
 {
 	const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
@@ -313,6 +325,8 @@ static int exchange_checks(struct exchange *e)
 	    UINT64_MAX >> out->extent_order < out->nr_extents ||
 	    in->nr_extents << in->extent_order != out->nr_extents << out->extent_order)
 		return -XEN_EINVAL;
+	if (!list_ok(in, e->x.nr_exchanged) || !list_ok(out, 0))
+		return -XEN_EFAULT;
 	if (!flags_ok(e->d, out->mem_flags))
 		return XENMEMF_get_address_bits(out->mem_flags) ? -XEN_ENOMEM : -XEN_EINVAL;
 	return hv_domid_check(e->d, in->domid, true);
@@ -426,27 +440,6 @@ static int64_t machphys_mfn_list(struct hv_vcpu *v, uint64_t arg)
 	return hv_copy_to_guest(v, arg, &list, sizeof(list));
 }
 
-/* One row, as Xen's toolstack makes it: RAM from 0 to what the domain may ever have. */
-static int64_t memory_map(struct hv_vcpu *v, uint64_t arg)
-{
-	struct {
-		uint64_t start, len;
-		uint32_t type;
-	} __attribute__((packed))
-	ram = { .len = v->domain->mem.max_pages << HV_PAGE_SHIFT, .type = 1 };
-	struct xen_memory_map map;
-
-	if (hv_copy_from_guest(v, &map, arg, sizeof(map)))
-		return -XEN_EFAULT;
-	/* As many rows as there is room for, which may be none. */
-	if (map.nr_entries > 1)
-		map.nr_entries = 1;
-	if (hv_copy_to_guest(v, xen_guest_handle_va(map.buffer), &ram,
-	                     map.nr_entries * sizeof(ram)))
-		return -XEN_EFAULT;
-	return hv_copy_to_guest(v, arg, &map, sizeof(map));
-}
-
 /* ---- refused ------------------------------------------------------------------------------------ */
 
 /* For translated guests only: the domid is looked at first, as in Xen. */
@@ -484,29 +477,58 @@ static int64_t claim_pages(struct hv_vcpu *v, uint64_t arg)
 	return -XEN_EPERM;
 }
 
-/* The domid stands first in what these take, or only privilege counts. */
+/* The domain that stands first in an argument: 0, or why it cannot be. */
+static int64_t named_domain(struct hv_vcpu *v, uint64_t arg, domid_t *domid)
+{
+	if (hv_copy_from_guest(v, domid, arg, sizeof(*domid)))
+		return -XEN_EFAULT;
+	return hv_domid_check(v->domain, *domid, true);
+}
+
+/* No device reserves memory, and none could be named. */
+static int64_t reserved_device_map(struct hv_vcpu *v, uint64_t arg)
+{
+	uint32_t op[2]; /* flags, rows; what follows does not matter */
+
+	if (hv_copy_from_guest(v, op, arg, sizeof(op)))
+		return -XEN_EFAULT;
+	if (op[0] & ~1u)
+		return -XEN_EINVAL;
+	op[1] = 0;
+	return hv_copy_to_guest(v, arg, op, sizeof(op));
+}
+
+/* What other kinds of guests have, or only privilege counts. */
 static int64_t refused(struct hv_vcpu *v, unsigned op, uint64_t arg)
 {
-	uint16_t domid;
+	domid_t domid = 0;
+	int64_t rc;
 
 	switch (op) {
 	case XENMEM_machine_memory_map:
-	case XENMEM_set_memory_map:
-	case MEM_access_op:
 		return -XEN_EPERM;
 	case XENMEM_get_vnumainfo:
-		return -XEN_EOPNOTSUPP;
+		rc = named_domain(v, arg, &domid);
+		return rc ? rc : -XEN_EOPNOTSUPP;
 	case XENMEM_set_pod_target:
 	case XENMEM_get_pod_target:
-		return -XEN_EINVAL;
+	case MEM_access_op:
+		return named_domain(v, arg, &domid) == -XEN_EFAULT ? -XEN_EFAULT : -XEN_EINVAL;
+	case MEM_get_sharing_freed_pages: /* none are */
+	case MEM_get_sharing_shared_pages:
+		return 0;
+	case XENMEM_machphys_compat_mfn_list: /* there are no 32-bit guests */
+		return -XEN_EOPNOTSUPP;
+	case MEM_reserved_device_map:
+		return reserved_device_map(v, arg);
 	case MEM_claim_pages:
 		return claim_pages(v, arg);
 	case XENMEM_acquire_resource:
-		if (hv_copy_from_guest(v, &domid, arg, sizeof(domid)))
-			return -XEN_EFAULT;
 		/* One's own resources are not acquired so, and others' not at all. */
-		return hv_domid_check(v->domain, domid, true) == -XEN_ESRCH ? -XEN_ESRCH
-		                                                            : -XEN_EPERM;
+		rc = named_domain(v, arg, &domid);
+		if (!rc && domid == DOMID_SELF)
+			return -XEN_ESRCH;
+		return rc ? rc : -XEN_EPERM;
 	default:
 		return -XEN_ENOSYS;
 	}
@@ -518,7 +540,7 @@ static int64_t memory_op(struct hv_vcpu *v, unsigned op, uint64_t start, uint64_
 {
 	if (op <= XENMEM_decrease_reservation || op == XENMEM_populate_physmap)
 		return reservation(v, op, start, arg);
-	if (start)
+	if (start && op <= XENMEM_acquire_resource)
 		return op == XENMEM_add_to_physmap || op == XENMEM_add_to_physmap_batch
 		               ? -XEN_EACCES
 		               : -XEN_EINVAL;
@@ -534,10 +556,11 @@ static int64_t memory_op(struct hv_vcpu *v, unsigned op, uint64_t start, uint64_
 	case XENMEM_machphys_mapping:
 		return machphys_mapping(v, arg);
 	case XENMEM_machphys_mfn_list:
-	case XENMEM_machphys_compat_mfn_list:
 		return machphys_mfn_list(v, arg);
 	case XENMEM_memory_map:
-		return memory_map(v, arg);
+		return hv_memory_map_get(v, arg);
+	case XENMEM_set_memory_map:
+		return hv_memory_map_set(v, arg);
 	case XENMEM_add_to_physmap:
 	case XENMEM_add_to_physmap_batch:
 	case XENMEM_remove_from_physmap:

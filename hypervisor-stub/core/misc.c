@@ -115,7 +115,8 @@ static int64_t set_iobitmap(struct hv_vcpu *v, uint64_t va)
 
 	if (hv_guest_read(v, &s, va, sizeof(s)))
 		return -XEN_EFAULT;
-	if (s.nr_ports > MAX_IO_PORTS)
+	if (s.nr_ports > MAX_IO_PORTS ||
+	    (s.bitmap.va >= UINT64_C(1) << 47 && s.bitmap.va < HYPERVISOR_VIRT_END))
 		return -XEN_EINVAL;
 	v->traps.iobitmap_va = s.bitmap.va;
 	v->traps.iobitmap_ports = s.nr_ports;

@@ -58,7 +58,8 @@ int hv_mmu_emulated_write(struct hv_vcpu *v, uint64_t va, unsigned size, uint64_
 /* Sets the vCPU's roots; drop of the old ones included. Used by the builder's start and by vcpu
  * contexts. */
 int hv_vcpu_set_root(struct hv_vcpu *v, mfn_t kernel_root);
-int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root_or_none);
+int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root);
+int hv_vcpu_no_user_root(struct hv_vcpu *v);
 /*
  * Drops all page-table pins, roots and descriptor tables of a dying domain. No vCPU of it runs, its
  * grants have been given up (hv_gnttab_domain_fini()), and the engine still answers.
@@ -77,7 +78,11 @@ unsigned hv_mmu_audit(struct hv_domain *d);
 int64_t hv_do_mmu_update(struct hv_vcpu *v, const uint64_t *a); /* (U) */
 int64_t hv_do_update_va_mapping(struct hv_vcpu *v, const uint64_t *a);
 int64_t hv_do_update_va_mapping_otherdomain(struct hv_vcpu *v, const uint64_t *a);
-int64_t hv_do_mmuext_op(struct hv_vcpu *v, const uint64_t *a);         /* (U) */
+int64_t hv_do_mmuext_op(struct hv_vcpu *v, const uint64_t *a); /* (U) */
+/* memmap.c: XENMEM_memory_map, XENMEM_set_memory_map; lock: domain. */
+int64_t hv_memory_map_get(struct hv_vcpu *v, uint64_t arg);
+int64_t hv_memory_map_set(struct hv_vcpu *v, uint64_t arg);
+void hv_memory_map_fini(struct hv_domain *d);
 int64_t hv_do_memory_op(struct hv_vcpu *v, const uint64_t *a);         /* (U) memory.c */
 int64_t hv_do_set_gdt(struct hv_vcpu *v, const uint64_t *a);           /* descr.c */
 int64_t hv_do_update_descriptor(struct hv_vcpu *v, const uint64_t *a); /* descr.c */

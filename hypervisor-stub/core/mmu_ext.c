@@ -71,7 +71,10 @@ static int replace_root(struct hv_vcpu *v, mfn_t *root, mfn_t now)
 
 int hv_vcpu_set_root(struct hv_vcpu *v, mfn_t kernel_root)
 {
-	int rc = replace_root(v, &v->root_kernel, kernel_root);
+	int rc = -XEN_EINVAL;
+
+	if (!hv_mfn_is_none(kernel_root))
+		rc = replace_root(v, &v->root_kernel, kernel_root);
 
 	/* Loading a root flushes, even when it is the same one. */
 	if (!rc)
@@ -79,9 +82,15 @@ int hv_vcpu_set_root(struct hv_vcpu *v, mfn_t kernel_root)
 	return rc;
 }
 
-int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root_or_none)
+int hv_vcpu_set_user_root(struct hv_vcpu *v, mfn_t user_root)
 {
-	return replace_root(v, &v->root_user, user_root_or_none);
+	/* The number that stands for no root is one that a guest can say. */
+	return hv_mfn_is_none(user_root) ? -XEN_EINVAL : replace_root(v, &v->root_user, user_root);
+}
+
+int hv_vcpu_no_user_root(struct hv_vcpu *v)
+{
+	return replace_root(v, &v->root_user, HV_MFN_NONE);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------- */
@@ -130,7 +139,7 @@ static int vcpu_op(struct hv_vcpu *v, const struct mmuext_op *op)
 	case MMUEXT_NEW_BASEPTR:
 		return hv_vcpu_set_root(v, mfn);
 	case MMUEXT_NEW_USER_BASEPTR:
-		return hv_vcpu_set_user_root(v, mfn.n ? mfn : HV_MFN_NONE);
+		return mfn.n ? hv_vcpu_set_user_root(v, mfn) : hv_vcpu_no_user_root(v);
 	case MMUEXT_TLB_FLUSH_LOCAL:
 	case MMUEXT_INVLPG_LOCAL:
 		sync_vcpus(v->domain, UINT32_C(1) << v->id);

@@ -26,7 +26,8 @@ int hv_domid_check(struct hv_domain *d, uint64_t domid, bool own_number)
 	if (domid == d->domid)
 		return -XEN_ESRCH;
 	/* Domain 0 is this process: it exists, and is nobody's to touch. */
-	if (domid == 0 || domid == DOMID_IO || domid == DOMID_XEN)
+	/* As owners of frames they are known; as domains that have a number they are not. */
+	if (domid == 0 || (!own_number && (domid == DOMID_IO || domid == DOMID_XEN)))
 		return -XEN_EPERM;
 	if (domid < HV_MAX_DOMAINS &&
 	    __atomic_load_n(&d->machine->domains[domid], __ATOMIC_RELAXED))

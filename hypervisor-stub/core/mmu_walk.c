@@ -14,6 +14,8 @@
 
 #include "hypervisor-stub/core/mmu_priv.h"
 
+#define XEN_DIRECT_MAP UINT64_C(0xffff830000000000) /* of all memory, at its machine address */
+
 /* The most pages of one run: a few L1 tables. */
 #define RUN_MAX 2048u
 
@@ -280,6 +282,20 @@ static uint32_t guest_error_code(const struct hv_vcpu *v, uint32_t ec, bool pres
 	return (ec & (PFEC_W | PFEC_I)) | (present ? PFEC_P : 0) | (v->in_kernel ? 0 : PFEC_U);
 }
 
+/*
+ * What Xen has mapped in its part of the address space, where a guest can tell: its map of all memory,
+ * and the machine-to-physical table, which kernels may read.
+ */
+static bool is_hypervisors(const struct hv_vcpu *v, uint64_t va)
+{
+	uint64_t entries = v->domain->machine->pool.m2p_entries;
+
+	if (va >= XEN_DIRECT_MAP)
+		return va < HYPERVISOR_VIRT_END && va - XEN_DIRECT_MAP < entries << HV_PAGE_SHIFT;
+	return v->in_kernel && va >= MACH2PHYS_VIRT_START &&
+	       (va - MACH2PHYS_VIRT_START) / sizeof(uint64_t) < entries;
+}
+
 static bool allows(const struct hv_walk *w, uint32_t ec)
 {
 	return w->present && w->user && !((ec & PFEC_W) && !w->writable) &&
@@ -304,7 +320,7 @@ static enum hv_fault_answer classify(struct hv_vcpu *v, uint64_t va, uint32_t *e
 		/* The host has no such address for guests: as if the entry were not present. */
 		w.present = false;
 	}
-	*error_code = guest_error_code(v, ec, w.present);
+	*error_code = guest_error_code(v, ec, w.present || is_hypervisors(v, va));
 	if ((ec & (PFEC_W | PFEC_I)) == PFEC_W && is_table_write(v, &w))
 		return HV_FAULT_PT_WRITE;
 	return HV_FAULT_GUEST;

@@ -250,6 +250,10 @@ bool hv_wrmsr(struct hv_vcpu *v, uint32_t index, uint64_t value)
 	case MSR_HYPERCALL_PAGE:
 		return write_hypercall_page(v, value);
 	default:
+		/* What a bank has reported can be cleared, and nothing else. */
+		if (value && index >= MSR_MC_FIRST && index <= MSR_MC_LAST && index % 4 &&
+		    (index - MSR_MC_FIRST) / 4 < MC_BANKS)
+			return false;
 		return is_ignored(index);
 	}
 }

@@ -258,8 +258,7 @@ static int64_t op_set_singleshot_timer(struct hv_vcpu *caller, struct hv_vcpu *v
 		return -XEN_EINVAL;
 	if (hv_guest_read(v, &set, va, sizeof(set)))
 		return -XEN_EFAULT;
-	if (set.flags & VCPU_SSHOTTMR_future && set.timeout_abs_ns < hv_time_vcpu_now(v))
-		return -XEN_ETIME;
+	/* VCPU_SSHOTTMR_future is ignored, as Xen does since 4.17: a time that has passed fires. */
 	/* Signed, as all of Xen's times: one from the upper half is past. */
 	v->time.singleshot_ns = set.timeout_abs_ns >> 63 ? 0 : set.timeout_abs_ns;
 	v->time.dirty = true;

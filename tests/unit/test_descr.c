@@ -42,7 +42,7 @@ static const struct {
 	{ 0x00af9b000000ffff, CODE64 },             /* ring 0 becomes ring 3 */
 	{ 0x00cf93000000ffff, DATA },               /* ring 0 data */
 	{ 0x0000e00000000000, 0x0000e00000000000 }, /* second half of a call gate */
-	{ 0x0000800000000000, 0x0000e00000000000 },
+	{ 0x0000800000000000, 0x0000800000000000 },
 	{ 0x00008900000000ff, 0 }, /* TSS */
 	{ 0x00008200000000ff, 0 }, /* LDT */
 	{ 0x00008e0000080000, 0 }, /* interrupt gate */

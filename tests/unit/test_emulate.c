@@ -246,6 +246,28 @@ START_TEST(without_io_privilege_ports_are_gp)
 }
 END_TEST
 
+/* insb, outsb, insw with an address that is mapped nowhere: the port is asked about first. */
+START_TEST(without_io_privilege_a_strings_memory_is_not_touched)
+{
+	static const char *const code[] = { "\x6c", "\x6e", "\x66\x6d" };
+
+	put_code(code[_i], 1 + (_i == 2));
+	v->regs.rdi = v->regs.rsi = 0x123456789000;
+	v->regs.rdx = 0x80;
+	fault(GP, 0, 0);
+	check_raised(GP);
+}
+END_TEST
+
+/* vmcall, vmmcall: an engine may report what the host's hypervisor made of it. */
+START_TEST(calls_to_another_hypervisor_are_undefined)
+{
+	put_code(_i ? "\x0f\x01\xd9" : "\x0f\x01\xc1", 3);
+	fault(GP, 0, 0);
+	check_raised(UD);
+}
+END_TEST
+
 START_TEST(with_io_privilege_there_is_nothing_behind_the_ports)
 {
 	v->traps.iopl = 1;
@@ -649,6 +671,8 @@ Suite *emulate_suite(void)
 	tcase_add_test(tc, xsetbv_wants_osxsave_first);
 	tcase_add_test(tc, cache_instructions_do_nothing);
 	tcase_add_test(tc, without_io_privilege_ports_are_gp);
+	tcase_add_loop_test(tc, without_io_privilege_a_strings_memory_is_not_touched, 0, 3);
+	tcase_add_loop_test(tc, calls_to_another_hypervisor_are_undefined, 0, 2);
 	tcase_add_test(tc, with_io_privilege_there_is_nothing_behind_the_ports);
 	tcase_add_test(tc, cli_and_sti_need_iopl_and_do_nothing);
 	tcase_add_test(tc, iretq_to_the_flat_selectors);

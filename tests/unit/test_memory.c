@@ -344,7 +344,7 @@ static const struct {
 	{ UINT64_MAX, 1, UINT64_MAX, 1, 0, -XEN_EINVAL },
 	{ 1, 0, 1, 0, 2, -XEN_EINVAL },
 	{ 1, 0, 1, 0, 1, 0 },                             /* all done already */
-	{ UINT64_MAX, 0, UINT64_MAX, 0, 0, -XEN_EINVAL }, /* frame 0 */
+	{ UINT64_MAX, 0, UINT64_MAX, 0, 0, -XEN_EFAULT }, /* no list is that long */
 };
 
 START_TEST(exchanges_that_do_not_add_up_are_refused)
@@ -373,25 +373,35 @@ static const struct {
 	{ XENMEM_maximum_gpfn, DOMID_SELF, 0 },
 	{ XENMEM_current_reservation | 1 << 6, DOMID_SELF, -XEN_EINVAL },
 	{ XENMEM_machine_memory_map, DOMID_SELF, -XEN_EPERM },
-	{ XENMEM_set_memory_map, DOMID_SELF, -XEN_EPERM },
+	{ XENMEM_set_memory_map, DOMID_SELF, 0 },
+	{ XENMEM_set_memory_map, 0, -XEN_EPERM },
+	{ XENMEM_current_reservation, DOMID_IO, -XEN_ESRCH },
+	{ XENMEM_current_reservation, DOMID_XEN, -XEN_ESRCH },
 	{ XENMEM_add_to_physmap, DOMID_SELF, -XEN_EACCES },
 	{ XENMEM_add_to_physmap, 9, -XEN_ESRCH },
 	{ XENMEM_add_to_physmap_batch, DOMID_SELF, -XEN_EACCES },
 	{ XENMEM_remove_from_physmap, DOMID_SELF, -XEN_EACCES },
 	{ XENMEM_set_pod_target, DOMID_SELF, -XEN_EINVAL },
 	{ XENMEM_get_pod_target, DOMID_SELF, -XEN_EINVAL },
-	{ 18, DOMID_SELF, -XEN_ENOSYS },
+	{ 18, DOMID_SELF, 0 },
+	{ 19, DOMID_SELF, 0 },
 	{ 20, DOMID_SELF, -XEN_ENOSYS },
-	{ 21, DOMID_SELF, -XEN_EPERM },
+	{ 21, DOMID_SELF, -XEN_EINVAL },
 	{ 22, DOMID_SELF, -XEN_ENOSYS },
 	{ 24, 1, -XEN_EPERM }, /* claim_pages knows no DOMID_SELF */
 	{ 24, DOMID_SELF, -XEN_EINVAL },
+	{ XENMEM_machphys_compat_mfn_list, DOMID_SELF, -XEN_EOPNOTSUPP },
 	{ XENMEM_get_vnumainfo, DOMID_SELF, -XEN_EOPNOTSUPP },
-	{ XENMEM_acquire_resource, DOMID_SELF, -XEN_EPERM },
+	{ XENMEM_get_vnumainfo, 0, -XEN_EPERM },
+	{ 27, 0, 0 },
+	{ 27, 2, -XEN_EINVAL },
+	{ XENMEM_acquire_resource, DOMID_SELF, -XEN_ESRCH },
+	{ XENMEM_acquire_resource, 1, -XEN_EPERM },
 	{ XENMEM_acquire_resource, 9, -XEN_ESRCH },
 	{ 8, DOMID_SELF, -XEN_ENOSYS },
 	{ 29, DOMID_SELF, -XEN_ENOSYS },
 	{ 63, DOMID_SELF, -XEN_ENOSYS },
+	{ 35 | 1 << 6, DOMID_SELF, -XEN_ENOSYS },
 };
 
 START_TEST(questions_get_xens_answers)
@@ -404,6 +414,50 @@ START_TEST(questions_get_xens_answers)
 	                             : world_args(v, 0, &q, sizeof(q));
 	ck_assert_int_eq(world_call(v, __HYPERVISOR_memory_op, questions[_i].cmd, at, 0, 0),
 	                 questions[_i].rc);
+}
+END_TEST
+
+static long memory_map(uint32_t room, uint32_t *nr)
+{
+	struct xen_memory_map m = { .nr_entries = room };
+	uint64_t at;
+	long rc;
+
+	m.buffer.va = world_va(WORLD_OUT);
+	at = world_args(v, 0, &m, sizeof(m));
+	rc = world_call(v, __HYPERVISOR_memory_op, XENMEM_memory_map, at, 0, 0);
+	world_read(v, at, &m, sizeof(m));
+	*nr = m.nr_entries;
+	return rc;
+}
+
+static long set_memory_map(uint64_t rows, uint32_t nr)
+{
+	struct xen_foreign_memory_map m = { .domid = DOMID_SELF, .map.nr_entries = nr };
+
+	m.map.buffer.va = rows;
+	return world_call(v, __HYPERVISOR_memory_op, XENMEM_set_memory_map,
+	                  world_args(v, 0, &m, sizeof(m)), 0, 0);
+}
+
+START_TEST(a_domains_memory_map_is_what_it_says)
+{
+	uint32_t nr;
+
+	ck_assert_int_eq(memory_map(9, &nr), 0);
+	ck_assert_uint_eq(nr, 1);
+	ck_assert_int_eq(set_memory_map(world_va(WORLD_OUT), 3), 0);
+	ck_assert_int_eq(set_memory_map(world_va(WORLD_OUT), 2), 0);
+	ck_assert_int_eq(memory_map(1, &nr), 0);
+	ck_assert_uint_eq(nr, 1);
+	ck_assert_int_eq(memory_map(9, &nr), 0);
+	ck_assert_uint_eq(nr, 2);
+	ck_assert_int_eq(set_memory_map(world_va(WORLD_OUT), 1025), -XEN_EINVAL);
+	ck_assert_int_eq(set_memory_map(0x1f0000000000, 1), -XEN_EFAULT);
+	ck_assert_int_eq(memory_map(9, &nr), 0);
+	ck_assert_uint_eq(nr, 2);
+	ck_assert_int_eq(set_memory_map(world_va(WORLD_OUT), 0), 0);
+	ck_assert_int_eq(memory_map(9, &nr), -XEN_ENOSYS);
 }
 END_TEST
 
@@ -467,6 +521,7 @@ Suite *memory_suite(void)
 	tcase_add_test(normal, pages_are_exchanged_for_a_larger_extent);
 	tcase_add_test(normal, a_full_domain_can_exchange_too);
 	tcase_add_test(normal, an_exchange_that_fails_gives_the_pages_back_as_they_were);
+	tcase_add_test(normal, a_domains_memory_map_is_what_it_says);
 	tcase_add_test(normal, the_machine_to_physical_table_is_found);
 	tcase_add_test(limits, a_reservation_grows_to_its_limit);
 	tcase_add_loop_test(limits, odd_requests_do_what_xen_does, 0, ARRAY_LEN(odd));

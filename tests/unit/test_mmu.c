@@ -148,6 +148,10 @@ START_TEST(a_tree_is_pinned_loaded_and_given_back)
 	ck_assert_uint_eq(v->root_user.n, world_mfn(d, P0).n);
 	ck_assert_int_eq(unpin(P0), 0);
 	ck_assert_uint_eq(world_frame(d, P0)->type_count, 1);
+	/* The number that stands for none inside is no way to ask for none. */
+	ck_assert_int_eq(world_ext(v, MMUEXT_NEW_USER_BASEPTR, UINT64_MAX, 0), -XEN_EINVAL);
+	ck_assert_int_eq(world_ext(v, MMUEXT_NEW_BASEPTR, UINT64_MAX, 0), -XEN_EINVAL);
+	ck_assert_uint_eq(v->root_user.n, world_mfn(d, P0).n);
 	ck_assert_int_eq(world_ext(v, MMUEXT_NEW_USER_BASEPTR, 0, 0), 0);
 	ck_assert(hv_mfn_is_none(v->root_user));
 	ck_assert_uint_eq(world_frame(d, P0)->type_count, 0);

@@ -242,11 +242,17 @@ static const struct {
 	/* Xen's fixed machine-to-physical address. */
 	{ UINT64_C(0xffff800000000000), PFEC_U | PFEC_P, false, HV_FAULT_M2P_READ, 0 },
 	{ UINT64_C(0xffff800000000000) + 0x40000 * 8, PFEC_P, false, HV_FAULT_M2P_READ, 0 },
-	{ UINT64_C(0xffff800000000000), PFEC_W, false, HV_FAULT_GUEST, PFEC_W },
-	{ UINT64_C(0xffff800000000000), PFEC_I, false, HV_FAULT_GUEST, PFEC_I },
+	{ UINT64_C(0xffff800000000000), PFEC_W, false, HV_FAULT_GUEST, PFEC_W | PFEC_P },
+	{ UINT64_C(0xffff800000000000), PFEC_I, false, HV_FAULT_GUEST, PFEC_I | PFEC_P },
 	{ UINT64_C(0xffff800000000000), 0, true, HV_FAULT_GUEST, PFEC_U },
 	{ UINT64_C(0xffff803fffffffff), 0, false, HV_FAULT_GUEST, 0 },
 	{ UINT64_C(0xffff804000000000), 0, false, HV_FAULT_GUEST, 0 },
+	/* Xen's map of all memory is there, in either mode, as far as there is memory. */
+	{ UINT64_C(0xffff82ffffffffff), 0, false, HV_FAULT_GUEST, 0 },
+	{ UINT64_C(0xffff830000000000), 0, false, HV_FAULT_GUEST, PFEC_P },
+	{ UINT64_C(0xffff830000000000), PFEC_W, true, HV_FAULT_GUEST, PFEC_P | PFEC_W | PFEC_U },
+	{ UINT64_C(0xffff87ffffffffff), 0, false, HV_FAULT_GUEST, 0 },
+	{ UINT64_C(0xffff880000000000), 0, false, HV_FAULT_GUEST, 0 },
 };
 
 START_TEST(error_codes_are_xens)

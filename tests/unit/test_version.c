@@ -195,7 +195,11 @@ START_TEST(machine_check_banks_are_there_and_silent)
 	ck_assert_uint_eq(value, 0);
 	ck_assert(hv_rdmsr(v, 0x401, &value));
 	ck_assert_uint_eq(value, 0);
-	ck_assert(hv_wrmsr(v, 0x401, 7));
+	ck_assert(hv_wrmsr(v, 0x400, 7));
+	ck_assert(hv_wrmsr(v, 0x401, 0)); /* cleared, and nothing else */
+	ck_assert(!hv_wrmsr(v, 0x401, 7));
+	ck_assert(!hv_wrmsr(v, 0x407, 7));
+	ck_assert(hv_wrmsr(v, 0x409, 7)); /* beyond the banks */
 	ck_assert(hv_rdmsr(v, 0x401, &value));
 	ck_assert_uint_eq(value, 0);
 }

@@ -23,7 +23,7 @@
 /* In the order in which they run: what later ones rely on comes first. */
 #define FAMILIES(x)                                                                       \
 	x(start) x(hypercall) x(traps) x(evtchn) x(time) x(sched) x(priv) x(fp) x(gnttab) \
-		x(memory) x(mmu) x(descr) x(store) x(user) x(smp) x(console)
+		x(memory) x(mmu) x(descr) x(errors) x(store) x(user) x(smp) x(console)
 
 #define DECLARE(family) extern const struct st_family st_family_##family;
 #define LIST(family)    &st_family_##family,

@@ -214,18 +214,6 @@ static void singleshot_timer_is_stopped(void)
 	timer_close();
 }
 
-static void singleshot_in_the_past_is_etime_when_asked(void)
-{
-	struct vcpu_set_singleshot_timer op = { .timeout_abs_ns = pv_now_ns() - MS,
-		                                .flags = VCPU_SSHOTTMR_future };
-	long rc;
-
-	ST_EQ(timer_open(), 0);
-	rc = pv_hc_vcpu_op(VCPUOP_set_singleshot_timer, 0, &op);
-	timer_close();
-	ST_CHECK(rc == 0 || rc == -XEN_ETIME, "%ld", rc);
-}
-
 static void periodic_timer_ticks(void)
 {
 	struct vcpu_set_periodic_timer op = { .period_ns = 5 * MS };
@@ -352,7 +340,6 @@ static const struct st_claim claims[] = {
 	ST_GENERAL(timer_is_moved_by_another_call),
 	ST_CLAIM(singleshot_timer_fires),
 	ST_CLAIM(singleshot_timer_is_stopped),
-	ST_CLAIM(singleshot_in_the_past_is_etime_when_asked),
 	ST_CLAIM(periodic_timer_ticks),
 	ST_CLAIM(periodic_timer_stops),
 	ST_CLAIM(periods_below_a_millisecond_are_refused),
