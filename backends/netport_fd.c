@@ -59,7 +59,7 @@ static void on_ready(void *arg)
 {
 	struct fdport_queue *q = arg;
 
-	if (!atomic_load(&q->no_buffers) && receive(q))
+	if (!atomic_load(&q->is_lost) && !atomic_load(&q->no_buffers) && receive(q))
 		ring(q);
 }
 
@@ -161,6 +161,7 @@ static void *thread_main(void *arg)
 
 		if (q->is_lost) {
 			wait_for_link(q);
+			more = true; /* nobody has looked meanwhile */
 			continue;
 		}
 		if (await(q, pfd, more) < 0)

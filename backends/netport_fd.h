@@ -44,9 +44,9 @@ struct fdport_kind {
 struct fdport_queue {
 	struct fdport *p;
 	unsigned index;
-	int fd;       /* non-blocking; -1: down */
-	int bell;     /* eventfd: wake(), want_room or stop has changed */
-	bool is_lost; /* fd is of no use until it is revived; the thread's */
+	int fd;              /* non-blocking; -1: down */
+	int bell;            /* eventfd: wake(), want_room or stop has changed */
+	atomic_bool is_lost; /* fd is of no use until it is revived; written by the thread */
 	pthread_t thread;
 	bool running;
 	atomic_bool no_buffers, want_room;
