@@ -21,17 +21,15 @@
 #include "hypervisor-stub/fullvirt/fv.h"
 #include "hypervisor-stub/fullvirt/pc.h"
 #include "hypervisor-stub/fullvirt/pvh.h"
-#include "hypervisor-stub/toolstack/file.h"
+#include "hypervisor-stub/toolstack/disk.h"
 #include "hypervisor-stub/toolstack/full.h"
+#include "hypervisor-stub/toolstack/guest.h"
 #include "hypervisor-stub/toolstack/loop.h"
 #include "hypervisor-stub/toolstack/outlet.h"
 #include "hypervisor-stub/toolstack/run.h"
 #include "hypervisor-stub/toolstack/status.h"
 #include "hypervisor-stub/toolstack/terminal.h"
-#include "hypervisor-stub/toolstack/unpack.h"
-
-#define MAX_KERNEL  (UINT64_C(1) << 30)
-#define MAX_RAMDISK FV_MAX_RAM
+#include "hypervisor-stub/toolstack/vif.h"
 
 enum { NEWS_ENDED = 1, NEWS_OUTPUT = 2, NEWS_INPUT_ROOM = 4 };
 
@@ -41,6 +39,7 @@ struct full {
 	struct fv_machine m;
 	struct fv_pc *pc;
 	struct file kernel, ramdisk;
+	struct device_list devices;
 	struct outlet outlet;
 
 	struct loop loop;
@@ -343,6 +342,36 @@ static int run_to_the_end(struct full *f)
 	return status_of(f);
 }
 
+/* As they were named: the first disk is the first drive, the first interface the first card. */
+static void give_devices(struct full *f, struct fv_pc_config *config)
+{
+	unsigned disks = 0, nets = 0;
+
+	for (struct device *dev = f->devices.first; dev; dev = dev->next) {
+		if (dev->kind == &disk_kind) {
+			config->disks[disks++] = disk_of(dev)->store;
+		} else {
+			config->nets[nets].port = vif_of(dev)->port;
+			memcpy(config->nets[nets].mac, vif_of(dev)->spec.mac, 6);
+			nets++;
+		}
+	}
+}
+
+static int open_devices(struct full *f)
+{
+	const struct guest_config *g = &f->o->guest;
+
+	if (g->disks.nr > FV_IDE_DRIVES || g->vifs.nr > FV_PC_NETS)
+		return hv_why(
+			f->why, sizeof(f->why), -EINVAL,
+			"a machine of --mode fullvirt has %d disks and %d network interfaces at "
+			"most",
+			FV_IDE_DRIVES, FV_PC_NETS);
+	vif_capture_all(f->o->capture);
+	return guest_open_devices(&f->devices, g, f->why, sizeof(f->why));
+}
+
 static int with_cpu(struct full *f)
 {
 	const struct fv_image image = {
@@ -352,7 +381,7 @@ static int with_cpu(struct full *f)
 		.ramdisk = f->ramdisk.bytes,
 		.ramdisk_len = f->ramdisk.len,
 	};
-	const struct fv_pc_config config = {
+	struct fv_pc_config config = {
 		.host = { host_kick, host_power, host_wrote, complain, f },
 		.console = { put, &f->outlet, output_waits, input_room, f },
 		.ram = { { 0, FV_HOLE, f->m.ram },
@@ -362,6 +391,7 @@ static int with_cpu(struct full *f)
 	char fact[512];
 	int status;
 
+	give_devices(f, &config);
 	if (fv_pvh_load(&f->m, &image, fact, sizeof(fact)))
 		return hv_why(f->why, sizeof(f->why), STATUS_USAGE, "kernel '%s' %s",
 		              f->o->guest.kernel, fact);
@@ -376,19 +406,6 @@ static int with_cpu(struct full *f)
 		print_stats(f);
 	fv_pc_destroy(f->pc);
 	return status;
-}
-
-static int read_files(struct full *f)
-{
-	const struct guest_config *g = &f->o->guest;
-	int rc = file_read(&f->kernel, "kernel", g->kernel, MAX_KERNEL, f->why, sizeof(f->why));
-
-	if (!rc)
-		rc = unpack_kernel(&f->kernel, g->kernel, MAX_KERNEL, f->why, sizeof(f->why));
-	if (!rc && g->ramdisk)
-		rc = file_read(&f->ramdisk, "ramdisk", g->ramdisk, MAX_RAMDISK, f->why,
-		               sizeof(f->why));
-	return rc;
 }
 
 static const struct fv_way *find_way(const char *engine)
@@ -410,7 +427,9 @@ static int with_outlet(struct full *f)
 		return hv_why(f->why, sizeof(f->why), STATUS_USAGE,
 		              "--mode fullvirt does not run on engine %s; leave --engine out",
 		              f->o->engine);
-	if (f->way->probe(f->why, sizeof(f->why)) || read_files(f))
+	if (f->way->probe(f->why, sizeof(f->why)) ||
+	    guest_read_files(&f->o->guest, &f->kernel, &f->ramdisk, f->why, sizeof(f->why)) ||
+	    open_devices(f))
 		return STATUS_USAGE;
 	f->m.ram_bytes = f->o->guest.memory;
 	if (f->way->create(&f->m, f->why, sizeof(f->why)))
@@ -430,6 +449,7 @@ static int run(struct full *f)
 	}
 	f->status = with_outlet(f);
 	unwatch(f);
+	devices_free(&f->devices);
 	if (f->why[0])
 		fprintf(stderr, "paravane: %s\n", f->why);
 	file_free(&f->ramdisk);

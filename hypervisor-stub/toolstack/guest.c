@@ -45,26 +45,41 @@ void guest_set_sink(struct guest *g, const struct guest_sink *sink)
 	g->sink = *sink;
 }
 
-static int open_kind(struct guest *g, const struct device_texts *texts,
+static int open_kind(struct device_list *list, const struct device_texts *texts,
                      const struct device_kind *kind, char *why, size_t why_len)
 {
 	for (unsigned i = 0; i < texts->nr; i++) {
 		struct device *dev;
-		int rc = kind->open(&dev, texts->text[i], NULL, &g->devices, why, why_len);
+		int rc = kind->open(&dev, texts->text[i], NULL, list, why, why_len);
 
 		if (rc)
 			return rc;
-		devices_add(&g->devices, dev);
+		devices_add(list, dev);
 	}
 	return 0;
 }
 
-/* What the guest has from the start: storage and ports are opened before anything runs. */
-static int open_devices(struct guest *g, char *why, size_t why_len)
+int guest_open_devices(struct device_list *list, const struct guest_config *config, char *why,
+                       size_t why_len)
 {
-	int rc = open_kind(g, &g->config->disks, &disk_kind, why, why_len);
+	int rc = open_kind(list, &config->disks, &disk_kind, why, why_len);
 
-	return rc ? rc : open_kind(g, &g->config->vifs, &vif_kind, why, why_len);
+	return rc ? rc : open_kind(list, &config->vifs, &vif_kind, why, why_len);
+}
+
+int guest_read_files(const struct guest_config *config, struct file *kernel, struct file *ramdisk,
+                     char *why, size_t why_len)
+{
+	int rc = file_read(kernel, "kernel", config->kernel, MAX_KERNEL, why, why_len);
+
+	if (rc)
+		return rc;
+	rc = unpack_kernel(kernel, config->kernel, MAX_KERNEL, why, why_len);
+	if (!rc && config->ramdisk)
+		rc = file_read(ramdisk, "ramdisk", config->ramdisk, MAX_RAMDISK, why, why_len);
+	if (rc)
+		file_free(kernel);
+	return rc;
 }
 
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
@@ -76,18 +91,10 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 	g->config = config;
 	g->sink = (struct guest_sink){ to_outlet, NULL, outlet };
 	choose_name(g);
-	rc = file_read(&g->kernel, "kernel", config->kernel, MAX_KERNEL, why, why_len);
+	rc = guest_read_files(config, &g->kernel, &g->ramdisk, why, why_len);
 	if (rc)
 		return rc;
-	rc = unpack_kernel(&g->kernel, config->kernel, MAX_KERNEL, why, why_len);
-	if (rc)
-		goto drop_kernel;
-	if (config->ramdisk) {
-		rc = file_read(&g->ramdisk, "ramdisk", config->ramdisk, MAX_RAMDISK, why, why_len);
-		if (rc)
-			goto drop_kernel;
-	}
-	rc = open_devices(g, why, why_len);
+	rc = guest_open_devices(&g->devices, config, why, why_len);
 	if (rc)
 		goto drop_devices;
 	g->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -98,7 +105,6 @@ int guest_load(struct guest *g, const struct guest_config *config, struct outlet
 drop_devices:
 	devices_free(&g->devices);
 	file_free(&g->ramdisk);
-drop_kernel:
 	file_free(&g->kernel);
 	return rc;
 }

@@ -55,6 +55,15 @@ struct guest {
 	atomic_bool input_waits; /* the main thread wants to hear of room */
 };
 
+/* Its kernel, unpacked when it is packed, and its ramdisk if any. 0, or negative with a sentence in why. */
+int guest_read_files(const struct guest_config *config, struct file *kernel, struct file *ramdisk,
+                     char *why, size_t why_len);
+/*
+ * What a guest has from the start: storage and ports are opened before anything runs. 0, or negative with
+ * a sentence in why; what was opened is on the list all the same.
+ */
+int guest_open_devices(struct device_list *list, const struct guest_config *config, char *why,
+                       size_t why_len);
 /* Reads the files; output goes to the outlet. Returns 0 or a negative errno with a sentence in why. */
 int guest_load(struct guest *g, const struct guest_config *config, struct outlet *outlet, char *why,
                size_t why_len);

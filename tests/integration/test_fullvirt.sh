@@ -48,6 +48,24 @@ contains "what is typed reaches the shell" "$work/out" '^ *1 +3 +6'
 guest 20 "$GUESTS/unix" "run=echo from the ramdisk" --ramdisk "$O/unix.cpio" </dev/null
 contains "a ramdisk" "$work/out" '^from the ramdisk'
 
+# Devices by the same words as in the other mode.
+truncate -s 16M "$work/disk"
+guest 30 "$GUESTS/blkbench" "ms=100" --disk "$work/disk" </dev/null
+expect "blkbench powers off" 0 "$rc"
+verdicts "a disk" "$work/out"
+contains "a disk: all of it" "$work/out" '^blkbench: done'
+guest 10 "$GUESTS/hello" "" --disk "$work/disk" --disk "$work/disk" --disk "$work/disk" --disk "$work/disk" \
+	--disk "$work/disk" </dev/null
+expect "five disks are refused" 2 "$rc"
+O=$O limited 60 tests/tools/on-tap.sh 1 "$PARAVANE" run --mode fullvirt --memory 64M --vif tap:t0 \
+	--cmdline "ping ip=10.0.0.2/24 to=10.0.0.1" "$GUESTS/netbench" </dev/null >"$work/out" 2>&1
+if [ $? = 9 ]; then
+	skip "a network card" "no user namespace with a TAP device here"
+else
+	tr -d '\r' <"$work/out" >"$work/ping"
+	contains "a network card" "$work/ping" '^PASS ping'
+fi
+
 run --timeout 0.3 "$CPU" >/dev/null 2>&1 </dev/null
 case $? in 0|12) pass "--timeout ends it";; *) fail "--timeout ends it" "status $?";; esac
 run --vcpus 2 "$CPU" >/dev/null 2>"$work/why" </dev/null
