@@ -46,14 +46,19 @@ static void block_wakes_for_a_timer(void)
 static void block_enables_events(void)
 {
 	evtchn_port_t port;
+	uint64_t deadline;
 	bool enabled;
 
 	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, count, NULL, &port), 0);
 	calls = 0;
 	pv_irq_disable();
-	pv_timer_set(pv_now_ns() + 2 * MS);
+	deadline = pv_now_ns() + 2 * MS;
+	pv_timer_set(deadline);
 	pv_irq_wait();
 	enabled = pv_irq_enabled();
+	/* A machine's timer may have had an interrupt under way that nobody wants any more. */
+	while (pv_is_native() && !calls && pv_now_ns() < deadline + 20 * MS)
+		pv_irq_wait();
 	pv_irq_enable();
 	ST_CHECK(enabled, "events are masked after it");
 	ST_EQ(calls, 1);

@@ -237,8 +237,11 @@ static void pending_event_comes_first(void)
 	go(st_user_spin, 0, 0);
 	st_on_upcall = NULL;
 	ST_EQ(visit.vector, PV_VECTOR_EVENT);
-	ST_EQ(visit.rip, CODE + (uint64_t)(st_user_spin - st_user_code));
-	ST_EQ(visit.rax, 0);
+	/* Natively a kernel has its timer interrupt it, which may be a microsecond late. */
+	if (!pv_is_native()) {
+		ST_EQ(visit.rip, CODE + (uint64_t)(st_user_spin - st_user_code));
+		ST_EQ(visit.rax, 0);
+	}
 	ST_EQ(pv_evtchn_close(port), 0);
 	close_space();
 }
@@ -438,6 +441,11 @@ static void single_steps_come_from_the_program(void)
 /* A frame that the processor cannot load: the kernel learns so as of a fault of the program's. */
 static void impossible_frame_is_the_programs_fault(void)
 {
+	/* The fault is pushed right below the frame: not onto what st_user_go() keeps on our stack. */
+	static struct {
+		uint8_t room[1024];
+		struct pv_frame f;
+	} low;
 	struct pv_frame f = { .rip = (uint64_t)ST_NONCANONICAL,
 		              .cs = FLAT_USER_CS,
 		              .ss = FLAT_USER_SS,
@@ -450,7 +458,8 @@ static void impossible_frame_is_the_programs_fault(void)
 	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	st_on_trap = end_visit;
 	pv_irq_disable();
-	st_user_go(&f);
+	low.f = f;
+	st_user_go(&low.f);
 	st_on_trap = NULL;
 	ST_EQ(visit.vector, PV_VECTOR_GP);
 	ST_EQ(visit.cs & 3, 3);
