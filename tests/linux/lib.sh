@@ -32,8 +32,25 @@ make_ramdisk() {	# FILE KERNEL [PROGRAM...]: with that kernel's own front-ends, 
 	for m in "$modules"/kernel/drivers/{block/xen-blkfront,net/xen-netfront}.ko; do
 		if [ -f "$m" ]; then cp "$m" "$root/lib/"; elif [ -f "$m.xz" ]; then xz -dc "$m.xz" >"$root/lib/${m##*/}"; fi
 	done
-	mkdir -p "$root"/bin "$root"/proc "$root"/sys "$root"/dev
+	mkdir -p "$root"/bin "$root"/sbin "$root"/proc "$root"/sys "$root"/dev
 	cp /bin/busybox "$@" "$root/bin/"
 	cp "$linux_here/init" "$root/init"
 	(cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$file"
+}
+
+# The rest is for one machine at a time: $ramdisk is its ramdisk, $keys its input, if set; its output goes to $work/out and $work/err.
+boot() {	# KERNEL VCPUS CMDLINE OPTIONS...: its status; of a repeated option the last one counts
+	local kernel=$1 vcpus=$2 cmdline=$3; shift 3
+	limited 130 "$PARAVANE" run --engine kvm --timeout 120 --memory 512M --vcpus "$vcpus" --ramdisk "$ramdisk" \
+		--cmdline "earlyprintk=xen console=hvc0 $cmdline" "$@" "$kernel" <"${keys-/dev/null}" >"$work/out" 2>"$work/err"
+}
+
+wait_for() {	# COUNT PATTERN: so many lines of it; $p is the process
+	local i
+	for ((i = 0; i < 900; i++)); do
+		[ "$(grep -acE "$2" "$work/out")" -ge "$1" ] && return 0
+		kill -0 "$p" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
 }

@@ -10,22 +10,6 @@ ramdisk=$work/ramdisk.gz
 disk=$work/disk.img
 ms() { echo $(($(date +%s%N) / 1000000)); }
 
-boot() {	# KERNEL VCPUS CMDLINE OPTIONS...: output in $work/out; its status
-	local kernel=$1 vcpus=$2 cmdline=$3; shift 3
-	limited 130 "$PARAVANE" run --engine kvm --timeout 120 --memory 512M --vcpus "$vcpus" --ramdisk "$ramdisk" \
-		--cmdline "earlyprintk=xen console=hvc0 $cmdline" "$@" "$kernel" </dev/null >"$work/out" 2>"$work/err"
-}
-
-wait_for() {	# COUNT PATTERN
-	local i
-	for ((i = 0; i < 900; i++)); do
-		[ "$(grep -acE "$2" "$work/out")" -ge "$1" ] && return 0
-		kill -0 "$p" 2>/dev/null || return 1
-		sleep 0.1
-	done
-	return 1
-}
-
 for kernel in $(linux_kernels); do
 	name=$(basename "$kernel")
 	make_ramdisk "$ramdisk" "$kernel"
