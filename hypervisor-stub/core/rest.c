@@ -4,7 +4,7 @@
  *
  * Being woken costs more than a short rest is long: when the last rests were short, this one begins by
  * looking. A look gives the core to whoever wants it, and when that takes long there is a crowd, which is
- * left alone for a while. A guest with a bounded share pays for what it uses, so it does not look.
+ * left alone for a while, and for longer when it is still there afterwards. A guest with a bounded share pays for what it uses, so it does not look.
  *
  * How an end is not lost: whoever ends a rest has written why before hv_rest_end() takes wake_lock. The
  * sleeper holds that lock from its last look until it has said how it sleeps, so either the look sees why,
@@ -20,11 +20,12 @@
 
 #include "hypervisor-stub/core/hv.h"
 
-#define LOOK_MIN_NS    10000u
-#define LOOK_MAX_NS    50000u
-#define CROWDED_NS     200000u /* a look that took so long */
-#define BELL           1u      /* in the events of an epoll; 0: something that was lent */
-#define CROWD_PAUSE_NS 10000000u
+#define LOOK_MIN_NS  10000u
+#define LOOK_MAX_NS  50000u
+#define CROWDED_NS   200000u /* a look that took so long */
+#define BELL         1u      /* in the events of an epoll; 0: something that was lent */
+#define PAUSE_MIN_NS 10000000u
+#define PAUSE_MAX_NS 1000000000u
 
 void hv_rest_init(struct hv_vcpu *v)
 {
@@ -160,6 +161,17 @@ static void serve_lent(struct hv_vcpu *v)
 
 /* ---- resting ---------------------------------------------------------------------------------- */
 
+static void avoid_crowd(struct hv_rest *r, uint64_t now)
+{
+	bool again = now - r->looks_again_ns < r->pause_ns;
+
+	r->pause_ns = again ? r->pause_ns * 2 : PAUSE_MIN_NS;
+	if (r->pause_ns > PAUSE_MAX_NS)
+		r->pause_ns = PAUSE_MAX_NS;
+	r->looks_again_ns = now + r->pause_ns;
+	r->look_ns = 0;
+}
+
 /* host_ns: when a timer is due. */
 static void look_around(struct hv_vcpu *v, uint64_t start, uint64_t host_ns)
 {
@@ -176,10 +188,8 @@ static void look_around(struct hv_vcpu *v, uint64_t start, uint64_t host_ns)
 		before = now;
 		sched_yield();
 		now = hv_time_host_ns();
-		if (now - before > CROWDED_NS) {
-			r->look_ns = 0;
-			r->looks_again_ns = now + CROWD_PAUSE_NS;
-		}
+		if (now - before > CROWDED_NS)
+			avoid_crowd(r, now);
 	}
 }
 

@@ -26,7 +26,7 @@ struct hv_rest {
 	/* How the thread sleeps now; under wake_lock. */
 	enum { HV_REST_AWAKE, HV_REST_ON_COND, HV_REST_ON_EPOLL } how;
 	/* How long a rest looks before it sleeps, by what the last ones were like. The thread's own. */
-	uint64_t look_ns, looks_again_ns;
+	uint64_t look_ns, looks_again_ns, pause_ns;
 
 	pthread_mutex_t lent_lock; /* held while a ready() runs; before any other lock of ours */
 	struct hv_lent lent[HV_REST_LENT];
