@@ -4,8 +4,8 @@
  *
  * An interrupt is dear in a virtual machine, and so is each look at a drive. One whose storage is
  * memory or a cache has often done a command as soon as it was given: then one look is all, and the
- * interrupt stays off. Where the first look is in vain, the next waits are ended by interrupts, and
- * nobody looks. Who turns the interrupt on looks once more: a command that ended before will not
+ * interrupt stays off. Where the first look is in vain, the next commands interrupt, and nobody
+ * looks. Who turns the interrupt on looks once more: a command that ended before will not
  * interrupt.
  */
 #include "frontends/native/ide.h"
@@ -14,7 +14,7 @@
 #include "pvops/barrier.h"
 #include "pvops/time.h"
 
-#define IRQ_WAITS    64u            /* by interrupt before another look is tried */
+#define IRQ_COMMANDS 64u            /* by interrupt before another look is tried */
 #define SLEEP_MAX_NS 1000000000ull  /* then look again */
 #define DEAD_NS      30000000000ull /* a drive that has not answered by then never will */
 
@@ -94,6 +94,7 @@ static void work(struct ide_channel *ch)
 		finish_first(ch, 0);
 	if (!ch->busy && ch->first) {
 		ide_enable_irq(ch, wants_irq(ch));
+		ch->irq_for -= ch->irq_for != 0;
 		ide_begin(ch);
 	}
 }
@@ -238,7 +239,7 @@ static void turn_irq_on(struct ide_channel *ch)
 {
 	uint64_t irq = pv_spin_lock_irq(&ch->lock);
 
-	ch->irq_for = IRQ_WAITS;
+	ch->irq_for = IRQ_COMMANDS;
 	ide_enable_irq(ch, true);
 	pv_spin_unlock_irq(&ch->lock, irq);
 	run(ch, true);
@@ -285,9 +286,7 @@ static int wait(struct blkdev *dev, struct blkdev_req *req)
 		run(ch, true);
 	if (is_finished(req))
 		return req->result;
-	if (pv_load(&ch->irq_on) && ch->irq_for)
-		ch->irq_for--;
-	else
+	if (!pv_load(&ch->irq_on))
 		turn_irq_on(ch);
 	for (began = pv_now_ns(); !is_finished(req);) {
 		sleep_for(ch, req);

@@ -84,7 +84,7 @@ struct ide_channel {
 	bool irq_on;                 /* the drives' interrupt is enabled */
 	bool is_drained;             /* by somebody, who looks again when told so, */
 	bool look_again, look_drive; /* and at the drive, too */
-	uint32_t irq_for;            /* waits to be ended by an interrupt: looking was in vain */
+	uint32_t irq_for;            /* commands that shall interrupt: looking was in vain */
 	struct pv_waitq q;
 };
 

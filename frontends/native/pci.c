@@ -14,9 +14,10 @@
 #define ADDRESS_PORT 0xcf8
 #define DATA_PORT    0xcfc
 #define ENABLE       0x80000000u
-#define MAX_BUSES    8 /* looked at; what PCs and emulators have is fewer */
+#define MAX_BUSES    32 /* looked at; what PCs and emulators have is fewer */
+#define CLASS_BRIDGE 0x0604
 
-enum { ID = 0, COMMAND = 4, CLASS = 8, HEADER = 0x0c, BAR0 = 0x10, LINE = 0x3c };
+enum { ID = 0, COMMAND = 4, CLASS = 8, HEADER = 0x0c, BAR0 = 0x10, BUSES = 0x18, LINE = 0x3c };
 
 static uint32_t address_of(const struct pci_dev *dev, unsigned reg)
 {
@@ -76,26 +77,54 @@ static bool look(struct pci_dev *dev)
 	return true;
 }
 
+/* Header types: more functions than the first; a bridge, with the number of the bus behind it. */
+static bool has_functions(const struct pci_dev *dev)
+{
+	return pci_read(dev, HEADER) & 0x800000;
+}
+
+static unsigned bus_behind(const struct pci_dev *dev)
+{
+	if (dev->class_code >> 8 != CLASS_BRIDGE)
+		return 0;
+	return pci_read(dev, BUSES) >> 8 & 0xff;
+}
+
+/* The functions of one slot; buses: a bit is set for each bus that is found behind one. */
+static int each_function(struct pci_dev *dev, int (*fn)(const struct pci_dev *dev, void *arg),
+                         void *arg, uint32_t *buses)
+{
+	unsigned nr = 1, behind;
+	int rc = 0;
+
+	for (unsigned function = 0; function < nr && !rc; function++) {
+		dev->function = (uint8_t)function;
+		if (!look(dev))
+			continue;
+		if (function == 0 && has_functions(dev))
+			nr = 8;
+		behind = bus_behind(dev);
+		if (behind < MAX_BUSES)
+			*buses |= 1u << behind;
+		rc = fn(dev, arg);
+	}
+	return rc;
+}
+
+/* A look at a place where nobody is costs two accesses to ports, so only buses that are there count. */
 int pci_each(int (*fn)(const struct pci_dev *dev, void *arg), void *arg)
 {
-	for (unsigned place = 0; place < MAX_BUSES * 32; place++) {
-		for (unsigned function = 0; function < 8; function++) {
-			struct pci_dev dev = { .bus = (uint8_t)(place / 32),
-				               .slot = (uint8_t)(place % 32),
-				               .function = (uint8_t)function };
-			int rc;
+	uint32_t buses = 1;
+	int rc = 0;
 
-			if (!look(&dev)) {
-				if (function == 0)
-					break;
-				continue;
-			}
-			rc = fn(&dev, arg);
-			if (rc)
-				return rc;
-			if (function == 0 && !(pci_read(&dev, HEADER) & 0x800000))
-				break;
+	for (unsigned bus = 0; bus < MAX_BUSES; bus++) {
+		if (!(buses & 1u << bus))
+			continue;
+		for (unsigned slot = 0; slot < 32 && !rc; slot++) {
+			struct pci_dev dev = { .bus = (uint8_t)bus, .slot = (uint8_t)slot };
+
+			rc = each_function(&dev, fn, arg, &buses);
 		}
 	}
-	return 0;
+	return rc;
 }

@@ -43,8 +43,9 @@ static void set_line(struct ide_channel *ch, bool pending)
 
 void ide_interrupt(struct ide_channel *ch)
 {
-	ch->bm_status |= BM_INTERRUPT;
 	ide_selected(ch)->stats.interrupts++;
+	if (!(ch->control & CONTROL_NIEN))
+		ch->bm_status |= BM_INTERRUPT; /* which follows the line */
 	/* The line is edge triggered: a request that nobody took must not swallow the next one. */
 	set_line(ch, false);
 	set_line(ch, true);
