@@ -10,19 +10,8 @@
  */
 #define __ASSEMBLY__
 
+#include "pvops/boot/patch_asm.inc"
 #include "pvops/cpu.h"
-
-	.macro code name:req
-	.globl pv_xen_\name, pv_xen_\name\()_end
-	.type pv_xen_\name, @function
-	.balign 16
-pv_xen_\name:
-	.endm
-
-	.macro code_end name:req
-pv_xen_\name\()_end:
-	ret
-	.endm
 
 	/* The displacement of the call is what pv_xen_..._relative names. */
 	.macro enable_events name:req
@@ -39,32 +28,32 @@ pv_xen_\name\()_relative:
 
 	.text
 
-	code irq_save
+	code pv_xen_irq_save
 	mov	%gs:PV_CPU_INFO, %rcx
 	movzbl	PV_INFO_MASK(%rcx), %eax
 	movb	$1, PV_INFO_MASK(%rcx)
-	code_end irq_save
+	code_end pv_xen_irq_save
 
-	code irq_disable
+	code pv_xen_irq_disable
 	mov	%gs:PV_CPU_INFO, %rcx
 	movb	$1, PV_INFO_MASK(%rcx)
-	code_end irq_disable
+	code_end pv_xen_irq_disable
 
-	code irq_enabled
+	code pv_xen_irq_enabled
 	mov	%gs:PV_CPU_INFO, %rcx
 	movzbl	PV_INFO_MASK(%rcx), %eax
 	xor	$1, %eax
-	code_end irq_enabled
+	code_end pv_xen_irq_enabled
 
-	code irq_enable
+	code pv_xen_irq_enable
 	enable_events irq_enable
-	code_end irq_enable
+	code_end pv_xen_irq_enable
 
-	code irq_restore
+	code pv_xen_irq_restore
 	test	%edi, %edi
 	jne	1f
 	enable_events irq_restore
-	code_end irq_restore
+	code_end pv_xen_irq_restore
 
 	/* Events came while they were masked: C code, behind whose back all registers are kept. */
 	.type pv_xen_events_wait, @function

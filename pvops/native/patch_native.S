@@ -11,85 +11,74 @@
  */
 #define __ASSEMBLY__
 
+#include "pvops/boot/patch_asm.inc"
 #include "pvops/frame.h"
-
-	.macro code name:req
-	.globl pv_native_\name, pv_native_\name\()_end
-	.type pv_native_\name, @function
-	.balign 16
-pv_native_\name:
-	.endm
-
-	.macro code_end name:req
-pv_native_\name\()_end:
-	ret
-	.endm
 
 	.section .text.pv_native_pieces, "ax", @progbits
 	.balign 4096
 
-	code irq_save
+	code pv_native_irq_save
 	pushfq
 	pop	%rax
 	cli
-	code_end irq_save
+	code_end pv_native_irq_save
 
-	code irq_disable
+	code pv_native_irq_disable
 	cli
-	code_end irq_disable
+	code_end pv_native_irq_disable
 
-	code irq_enabled
+	code pv_native_irq_enabled
 	pushfq
 	pop	%rax
 	shr	$9, %eax
 	and	$1, %eax
-	code_end irq_enabled
+	code_end pv_native_irq_enabled
 
-	code irq_enable
+	code pv_native_irq_enable
 	sti
-	code_end irq_enable
+	code_end pv_native_irq_enable
 
 	/* Not popf: it is slower, and does nothing at all where an emulator runs this at ring 3. */
-	code irq_restore
+	code pv_native_irq_restore
 	test	$PV_RFLAGS_IF, %edi
 	je	1f
 	sti
 1:
-	code_end irq_restore
+	code_end pv_native_irq_restore
 
 	/* uint64_t fault_address(void) */
-	code fault_address
+	code pv_native_fault_address
 	mov	%cr2, %rax
-	code_end fault_address
+	code_end pv_native_fault_address
 
 	/* uint64_t read_entry(const uint64_t *table, unsigned int index) */
-	code read_entry
+	code pv_native_read_entry
 	mov	%esi, %esi
 	mov	(%rdi, %rsi, 8), %rax
-	code_end read_entry
+	code_end pv_native_read_entry
 
 	/* void flush_page(uint64_t va) */
-	code flush_page
+	code pv_native_flush_page
 	invlpg	(%rdi)
-	code_end flush_page
+	code_end pv_native_flush_page
 
 	/* int load_root(pv_root_t root) */
-	code load_root
+	code pv_native_load_root
 	shl	$12, %rdi
 	mov	%rdi, %cr3
 	xor	%eax, %eax
-	code_end load_root
+	code_end pv_native_load_root
 
 	/* int table_make(void *table, unsigned int level), and others that have nothing to do */
-	code nothing
+	code pv_native_nothing
 	xor	%eax, %eax
-	code_end nothing
+	code_end pv_native_nothing
 
 	/* void wait(void): no interrupt is taken between the two. */
-	code irq_wait
+	code pv_native_irq_wait
 	sti
 	hlt
-	code_end irq_wait
+	code_end pv_native_irq_wait
 	.balign 4096
 
 	.section .note.GNU-stack, "", @progbits

@@ -608,7 +608,7 @@ static const struct st_claim claims[] = {
 	ST_GENERAL(kernel_is_entered_masked),
 	ST_GENERAL(fault_says_user),
 	ST_GENERAL(event_interrupts_a_program),
-	ST_GENERAL(pending_event_comes_first),
+	ST_CLAIM(pending_event_comes_first),
 	ST_GENERAL(program_sees_its_own_pages),
 	ST_GENERAL(program_sees_no_kernel_page),
 	ST_CLAIM(kernel_sees_when_asked_to),
