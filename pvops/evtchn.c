@@ -199,8 +199,8 @@ void pv_evtchn_raise(evtchn_port_t port)
 	__atomic_fetch_or(&cpu->info->evtchn_pending_sel, 1ull << (port / BITS_PER_WORD),
 	                  __ATOMIC_SEQ_CST);
 	pv_store(&cpu->info->evtchn_upcall_pending, 1);
-	PV_OP(event, raised);
 	pv_irq_restore(irq);
+	PV_OP(event, raised);
 }
 
 int pv_evtchn_set_cpu(evtchn_port_t port, uint32_t cpu)

@@ -140,7 +140,7 @@ struct pv_irq_ops {
 struct pv_event_ops {
 	/* EVTCHNOP_*, with its argument; 0 or negative XEN_E*. */
 	int (*channel)(int cmd, void *arg);
-	/* The kernel has made an event pending itself: it is delivered when events are enabled. */
+	/* The kernel has made an event pending itself: delivered now, or when events are enabled. */
 	void (*raised)(void);
 	/* Events masked: returns when one may be pending, at deadline_ns (0: none), or early. */
 	void (*sleep)(uint64_t deadline_ns);

@@ -35,24 +35,25 @@ void pv_native_event_set(unsigned int port)
 	pv_store(&info->evtchn_upcall_pending, 1);
 }
 
+/* With interrupts on the handlers have run when this returns. */
 void pv_native_raised(void)
 {
-	if (!in_interrupt && !pv_cpu()->upcall_depth)
+	if (pv_irq_enabled()) {
+		pv_irq_disable();
+		pv_event_main(NULL);
+		pv_irq_enable();
+	} else if (!in_interrupt && !pv_cpu()->upcall_depth) {
 		pv_native_interrupt_soon();
+	}
 }
 
-/* With interrupts on the handler has run when this returns. */
 static int send(unsigned int port)
 {
-	bool now = pv_irq_enabled();
 	uint64_t irq = pv_irq_save();
 
 	pv_native_event_set(port);
-	if (now)
-		pv_event_main(NULL);
-	else
-		pv_native_raised();
 	pv_irq_restore(irq);
+	pv_native_raised();
 	return 0;
 }
 

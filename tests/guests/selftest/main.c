@@ -16,6 +16,7 @@
 
 #include <stdarg.h>
 
+#include "pvops/console.h"
 #include "pvops/evtchn.h"
 #include "pvops/lib/format.h"
 #include "pvops/mmu.h"
@@ -164,8 +165,7 @@ static void close_ports(void)
 
 	pv_timer_set(0);
 	for (st.port = 1; st.port < 512; st.port++)
-		if (st.port != pv_boot.start->store_evtchn &&
-		    st.port != pv_boot.start->console.domU.evtchn &&
+		if (st.port != pv_boot.start->store_evtchn && st.port != pv_console_port() &&
 		    PV_OP(event, channel, EVTCHNOP_status, &st) == 0 &&
 		    st.status != EVTCHNSTAT_closed)
 			pv_evtchn_close(st.port);

@@ -61,6 +61,7 @@ static void block_enables_events(void)
 		pv_irq_wait();
 	pv_irq_enable();
 	ST_CHECK(enabled, "events are masked after it");
+	st_settle(&calls, 1);
 	ST_EQ(calls, 1);
 	ST_EQ(pv_evtchn_close(port), 0);
 }
