@@ -135,14 +135,14 @@ static void set_pending(const struct runners *r)
 }
 
 /* Returns whom it sent a kick. */
-static const struct pe_proc *stop_guest(const struct runners *r)
+static pid_t stop_guest(const struct runners *r)
 {
 	struct pe_proc *p = who_runs(r);
 
 	set_pending(r);
 	atomic_store(&p->kicked, true);
 	syscall(SYS_tgkill, p->pid, p->pid, PE_SIG_KICK);
-	return p;
+	return p->pid;
 }
 
 /* What is known of a guest that was told to stop and has not. */
@@ -152,8 +152,8 @@ struct stop {
 	uint64_t mapper_runs;          /* for pe_sleeps_on(), */
 	uint64_t next_look_at_mapper;  /* which is asked then */
 	uint64_t next_kick, next_look;
-	const struct pe_proc *kicked; /* who was sent the last one, */
-	unsigned heard;               /* and looks at which that had arrived */
+	pid_t kicked;   /* who was sent the last one (it may have died since), */
+	unsigned heard; /* and looks at which that had arrived */
 };
 
 /*
@@ -168,7 +168,7 @@ static bool is_deaf(struct stop *s, uint64_t now)
 	if (now < s->next_look)
 		return false;
 	s->next_look = now + DEAF_LOOK_NS;
-	if (!s->kicked || pe_kick_is_pending(s->kicked->pid))
+	if (!s->kicked || pe_kick_is_pending(s->kicked))
 		return false;
 	return ++s->heard > DEAF_LOOKS;
 }
