@@ -45,6 +45,15 @@ static bool goes_on(const struct x86_insn *insn)
 	return flow == X86_FLOW_NEXT;
 }
 
+/* Whether no other jump stands over any of these bytes; code may be decoded in two ways at once. */
+static bool is_free(const struct fv_code *code, unsigned at, unsigned len)
+{
+	for (unsigned i = 0; i < len; i++)
+		if (code->mark[at + i] & (FV_MARK_JUMP | FV_MARK_INSIDE))
+			return false;
+	return true;
+}
+
 /* The instructions from `at` on until a jump has room. False: it has not. */
 static bool collect(const struct fv_cpu *c, const struct fv_code *code, unsigned at,
                     struct row *row)
@@ -59,7 +68,8 @@ static bool collect(const struct fv_cpu *c, const struct fv_code *code, unsigned
 			return false;
 		if (row->ends && !is_padding(insn))
 			return false;
-		if (row->len && (code->mark[at + row->len] & (FV_MARK_TARGET | FV_MARK_JUMP)))
+		if ((row->len && (code->mark[at + row->len] & FV_MARK_TARGET)) ||
+		    !is_free(code, at + row->len, insn->len))
 			return false;
 		row->len += insn->len;
 		if (row->ends)
@@ -190,7 +200,7 @@ void fv_patch_undo(struct fv_cpu *c, struct fv_code *code, unsigned at)
 	uint8_t *copy = fv_code_copy(c, code);
 	unsigned first = at;
 
-	while (first && !(code->mark[first] & FV_MARK_JUMP))
+	while (first && (code->mark[first] & FV_MARK_INSIDE))
 		first--;
 	if (!(code->mark[first] & FV_MARK_JUMP))
 		return;

@@ -26,7 +26,8 @@
 
 #include "hypervisor-stub/fullvirt/patch.h"
 
-#define INT3 0xcc
+#define INT3       0xcc
+#define LOOK_AHEAD 32 /* instructions */
 
 /* ---- which instructions ------------------------------------------------------------------------ */
 
@@ -252,12 +253,16 @@ void fv_code_scan(struct fv_cpu *c, struct fv_code *code, unsigned entry)
 		follow(c, code, todo.at[--todo.nr], &todo);
 }
 
-/* Whether decoding in a row from `at` comes out at the next known beginning, or the page's end. */
+/*
+ * Whether decoding in a row from `at` comes out at the next known beginning or the page's end, or goes on for
+ * long: then it is in step.
+ */
 static bool fits(const struct fv_cpu *c, const struct fv_code *code, unsigned at)
 {
 	struct x86_insn insn;
 
-	while (at < FV_PAGE && !(code->mark[at] & FV_MARK_START)) {
+	for (unsigned n = 0; n < LOOK_AHEAD && at < FV_PAGE && !(code->mark[at] & FV_MARK_START);
+	     n++) {
 		if (!fv_code_decode(c, code, at, &insn))
 			return false;
 		for (unsigned i = 1; i < insn.len && at + i < FV_PAGE; i++)
