@@ -375,7 +375,9 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 		sleep_until(pv, &r, stop.wanted ? stop.next_kick : until);
 		if ((pe_now() >= now + LOOK_NS || stop.wanted) && look_for_death(pv, &r))
 			return NULL;
-		pe_place_leave(pv); /* a guest that computes for long is looked at too */
+		if (stop.went_on != r.k && stop.went_on != r.u)
+			stop.went_on = NULL; /* it has died */
+		pe_place_leave(pv);          /* a guest that computes for long is looked at too */
 		pe_place_enter(pv);
 	}
 	if (tries && partner)
