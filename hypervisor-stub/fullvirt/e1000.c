@@ -108,7 +108,7 @@ static void on_timer(void *arg)
 	pthread_mutex_unlock(&e->irq_lock);
 }
 
-void e1000_cause(struct fv_e1000 *e, uint32_t causes)
+void fv_e1000_cause(struct fv_e1000 *e, uint32_t causes)
 {
 	pthread_mutex_lock(&e->irq_lock);
 	e->icr |= causes;
@@ -196,7 +196,7 @@ static void write_mdic(struct fv_e1000 *e, uint32_t value)
 		e->phy[reg] = (uint16_t)value & (reg ? 0xffff : 0x7dff);
 	}
 	if (value & MDIC_IRQ)
-		e1000_cause(e, E1000_ICR_MDAC);
+		fv_e1000_cause(e, E1000_ICR_MDAC);
 }
 
 static void write_eerd(struct fv_e1000 *e, uint32_t value)
@@ -246,7 +246,7 @@ static void reset(struct fv_e1000 *e)
 
 /* ---- rings ------------------------------------------------------------------------------------- */
 
-static void write_ring(struct e1000_ring *r, uint32_t at, uint32_t value)
+static void write_ring(struct fv_e1000_ring *r, uint32_t at, uint32_t value)
 {
 	switch (at) {
 	case RING_BASE_LOW:
@@ -267,7 +267,7 @@ static void write_ring(struct e1000_ring *r, uint32_t at, uint32_t value)
 	}
 }
 
-static uint32_t read_ring(const struct e1000_ring *r, uint32_t at)
+static uint32_t read_ring(const struct fv_e1000_ring *r, uint32_t at)
 {
 	switch (at) {
 	case RING_BASE_LOW:
@@ -295,7 +295,7 @@ static void write_tx(struct fv_e1000 *e, uint32_t reg, uint32_t value)
 	else
 		write_ring(&e->tx, reg - TX_RING, value);
 	if (reg == TCTL || reg == TX_RING + RING_TAIL)
-		e1000_tx_work(e);
+		fv_e1000_tx_work(e);
 	pthread_mutex_unlock(&e->tx_lock);
 }
 
@@ -562,7 +562,7 @@ int fv_e1000_create(struct fv_e1000 **out, struct fv_bus *bus, struct fv_pci *pc
                     const uint8_t mac[6])
 {
 	struct fv_e1000 *e = calloc(1, sizeof(*e));
-	struct netport_sink sink = e1000_sink;
+	struct netport_sink sink = fv_e1000_sink;
 	int rc;
 
 	if (!e)

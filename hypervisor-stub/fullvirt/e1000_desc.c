@@ -26,7 +26,7 @@ struct wish {
 	bool segment, ip_sum, tu_sum, bad;
 };
 
-static void set_context(struct e1000_context *c, const struct e1000_desc *d)
+static void set_context(struct fv_e1000_context *c, const struct fv_e1000_desc *d)
 {
 	uint8_t tucmd = (uint8_t)(d->word[2] >> 24);
 
@@ -64,7 +64,7 @@ static bool add_bytes(struct netpkt *p, uint8_t *ptr, uint32_t len)
 }
 
 /* The bytes of one descriptor. */
-static void add_desc(struct fv_e1000 *e, struct netpkt *p, const struct e1000_desc *d,
+static void add_desc(struct fv_e1000 *e, struct netpkt *p, const struct fv_e1000_desc *d,
                      struct wish *w)
 {
 	uint32_t len = d->word[2] & (d->word[2] >> 24 & CMD_DEXT ? 0xfffff : 0xffff);
@@ -78,7 +78,7 @@ static void add_desc(struct fv_e1000 *e, struct netpkt *p, const struct e1000_de
 		w->bad = true;
 }
 
-static void read_wish(const struct e1000_desc *d, struct wish *w)
+static void read_wish(const struct fv_e1000_desc *d, struct wish *w)
 {
 	uint8_t cmd = (uint8_t)(d->word[2] >> 24), popts = (uint8_t)(d->word[3] >> 8);
 
@@ -92,7 +92,7 @@ static void read_wish(const struct e1000_desc *d, struct wish *w)
 }
 
 /* The sum where the guest wants it, if that is where TCP or UDP has one. */
-static void want_sum(struct netpkt *p, const struct e1000_context *c)
+static void want_sum(struct netpkt *p, const struct fv_e1000_context *c)
 {
 	p->meta.csum_partial = true;
 	if (netpkt_describe(p) || p->meta.csum_start != c->tucss ||
@@ -101,7 +101,7 @@ static void want_sum(struct netpkt *p, const struct e1000_context *c)
 }
 
 /* 0; negative: this is no packet that could be segmented. */
-static int want_segments(struct netpkt *p, const struct e1000_context *c)
+static int want_segments(struct netpkt *p, const struct fv_e1000_context *c)
 {
 	if (!c->is_tcp)
 		return -1;
@@ -119,7 +119,7 @@ static int want_segments(struct netpkt *p, const struct e1000_context *c)
 }
 
 /* All pieces are there: what is to be done to it. false: it cannot be sent. */
-static bool finish(struct netpkt *p, const struct e1000_context *c, const struct wish *w)
+static bool finish(struct netpkt *p, const struct fv_e1000_context *c, const struct wish *w)
 {
 	if (w->bad || p->len < NETPKT_MIN_LEN || (!w->segment && p->len > MAX_PLAIN))
 		return false;
@@ -142,16 +142,16 @@ static void begin(struct fv_e1000 *e, unsigned i)
 	p->iov[0] = (struct iovec){ e->slot[i].head, 0 };
 }
 
-enum e1000_next e1000_next_packet(struct fv_e1000 *e, unsigned i, uint32_t *at)
+enum fv_e1000_next fv_e1000_next_packet(struct fv_e1000 *e, unsigned i, uint32_t *at)
 {
-	uint32_t size = e1000_ring_size(&e->tx), pos = *at;
+	uint32_t size = fv_e1000_ring_size(&e->tx), pos = *at;
 	struct wish wish = { 0 };
 	bool is_first = true;
 
 	begin(e, i);
 	while (pos != e->tx.tail) {
-		const struct e1000_desc *in_guest = e1000_desc_at(e, &e->tx, pos);
-		struct e1000_desc d;
+		const struct fv_e1000_desc *in_guest = fv_e1000_desc_at(e, &e->tx, pos);
+		struct fv_e1000_desc d;
 
 		if (!in_guest)
 			return E1000_NOTHING;

@@ -37,28 +37,28 @@ enum { E1000_RCTL_BAM = 0x8000, E1000_RCTL_BSEX = 0x2000000, E1000_RCTL_SECRC = 
 enum { E1000_TCTL_EN = 0x02, E1000_RXCSUM_IP = 0x100, E1000_RXCSUM_TU = 0x200 };
 
 /* A descriptor of either ring as four words. */
-struct e1000_desc {
+struct fv_e1000_desc {
 	uint32_t word[4];
 };
 
-struct e1000_ring {
+struct fv_e1000_ring {
 	uint64_t base;
 	uint32_t len; /* bytes */
 	uint32_t head, tail;
 };
 
 /* What a context descriptor has set, for the packets behind it. */
-struct e1000_context {
+struct fv_e1000_context {
 	uint8_t ipcss, tucss, tucso;
 	bool is_ipv4, is_tcp;
 	uint16_t mss;
 };
 
 /* One transmit packet, as long as the port may still want it. */
-struct e1000_slot {
+struct fv_e1000_slot {
 	uint8_t head[NETPKT_HEAD];
-	uint32_t next;                /* the descriptor behind it */
-	struct e1000_context context; /* as it is behind it */
+	uint32_t next;                   /* the descriptor behind it */
+	struct fv_e1000_context context; /* as it is behind it */
 };
 
 struct fv_e1000 {
@@ -75,15 +75,15 @@ struct fv_e1000 {
 	uint16_t phy[32];
 
 	pthread_mutex_t tx_lock;
-	struct e1000_ring tx;
+	struct fv_e1000_ring tx;
 	uint32_t tctl, txdctl;
-	struct e1000_context context;
+	struct fv_e1000_context context;
 	struct netpkt pkt[E1000_TX_BATCH];
-	struct e1000_slot slot[E1000_TX_BATCH];
+	struct fv_e1000_slot slot[E1000_TX_BATCH];
 	bool tx_stopped; /* the port is full; room() goes on */
 
 	pthread_mutex_t rx_lock;
-	struct e1000_ring rx;
+	struct fv_e1000_ring rx;
 	uint32_t rctl, rxdctl, rxcsum;
 	uint32_t ra[32], mta[128], vfta[128];
 	unsigned rx_generation; /* changes when the guest turns the ring around */
@@ -111,36 +111,36 @@ struct fv_e1000 {
 #define E1000_COUNT(e, what, by) atomic_fetch_add_explicit(&(e)->what, (by), memory_order_relaxed)
 
 /* Descriptors of a ring; 0: it cannot be used. */
-static inline uint32_t e1000_ring_size(const struct e1000_ring *r)
+static inline uint32_t fv_e1000_ring_size(const struct fv_e1000_ring *r)
 {
-	uint32_t n = r->len / sizeof(struct e1000_desc);
+	uint32_t n = r->len / sizeof(struct fv_e1000_desc);
 
 	return r->head < n && r->tail < n ? n : 0;
 }
 
-static inline struct e1000_desc *e1000_desc_at(const struct fv_e1000 *e, const struct e1000_ring *r,
-                                               uint32_t i)
+static inline struct fv_e1000_desc *fv_e1000_desc_at(const struct fv_e1000 *e,
+                                                     const struct fv_e1000_ring *r, uint32_t i)
 {
-	return fv_pci_dma(&e->pci, e->bus, r->base + (uint64_t)i * sizeof(struct e1000_desc),
-	                  sizeof(struct e1000_desc));
+	return fv_pci_dma(&e->pci, e->bus, r->base + (uint64_t)i * sizeof(struct fv_e1000_desc),
+	                  sizeof(struct fv_e1000_desc));
 }
 
 /* e1000.c: adds causes, and raises the line when it may. Any lock but irq_lock held. */
-void e1000_cause(struct fv_e1000 *e, uint32_t causes);
+void fv_e1000_cause(struct fv_e1000 *e, uint32_t causes);
 
 /* e1000_tx.c: sends what is in the ring. tx_lock held. */
-void e1000_tx_work(struct fv_e1000 *e);
-void e1000_tx_room(struct fv_e1000 *e);
+void fv_e1000_tx_work(struct fv_e1000 *e);
+void fv_e1000_tx_room(struct fv_e1000 *e);
 
 /*
  * e1000_desc.c: the next packet, from descriptor *at on, into slot i. Answers E1000_PACKET, or
  * E1000_NOTHING at the end of the ring. *at is moved behind what was used; what is no packet that
  * could be sent is skipped and counted.
  */
-enum e1000_next { E1000_PACKET, E1000_NOTHING };
-enum e1000_next e1000_next_packet(struct fv_e1000 *e, unsigned i, uint32_t *at);
+enum fv_e1000_next { E1000_PACKET, E1000_NOTHING };
+enum fv_e1000_next fv_e1000_next_packet(struct fv_e1000 *e, unsigned i, uint32_t *at);
 
 /* e1000_rx.c */
-extern const struct netport_sink e1000_sink;
+extern const struct netport_sink fv_e1000_sink;
 
 #endif

@@ -34,7 +34,7 @@ static uint32_t buffer_size(uint32_t rctl)
 	return rctl & E1000_RCTL_BSEX && size != 2048 ? size * 16 : size;
 }
 
-static uint32_t free_descs(const struct e1000_ring *r, uint32_t size)
+static uint32_t free_descs(const struct fv_e1000_ring *r, uint32_t size)
 {
 	return r->tail >= r->head ? r->tail - r->head : r->tail + size - r->head;
 }
@@ -44,8 +44,8 @@ static bool lend(struct fv_e1000 *e, unsigned nr, uint32_t ring)
 {
 	e->lent.size = buffer_size(e->rctl);
 	for (unsigned i = 0; i < nr; i++) {
-		const struct e1000_desc *in_guest = e1000_desc_at(e, &e->rx,
-		                                                  (e->rx.head + i) % ring);
+		const struct fv_e1000_desc *in_guest = fv_e1000_desc_at(e, &e->rx,
+		                                                        (e->rx.head + i) % ring);
 		uint32_t addr[2];
 
 		if (!in_guest)
@@ -64,7 +64,7 @@ static bool lend(struct fv_e1000 *e, unsigned nr, uint32_t ring)
 /* Buffers for as much of want bytes as the card takes; how many. rx_lock held. */
 static unsigned find_room(struct fv_e1000 *e, uint32_t want)
 {
-	uint32_t size = buffer_size(e->rctl), ring = e1000_ring_size(&e->rx), nr;
+	uint32_t size = buffer_size(e->rctl), ring = fv_e1000_ring_size(&e->rx), nr;
 	uint32_t most = e->rctl & E1000_RCTL_LPE ? E1000_MAX_RX : E1000_ETH_MAX;
 
 	e->lent.nr = 0;
@@ -143,10 +143,10 @@ static uint32_t packet_status(const struct fv_e1000 *e, const struct netpkt_meta
 /* Answers as many descriptors as len bytes fill. rx_lock held. */
 static void answer(struct fv_e1000 *e, uint32_t len, uint32_t last_status)
 {
-	uint32_t ring = e1000_ring_size(&e->rx);
+	uint32_t ring = fv_e1000_ring_size(&e->rx);
 
 	for (unsigned i = 0; len && i < e->lent.nr; i++) {
-		struct e1000_desc *d = e1000_desc_at(e, &e->rx, e->rx.head);
+		struct fv_e1000_desc *d = fv_e1000_desc_at(e, &e->rx, e->rx.head);
 		uint32_t piece = len < e->lent.size ? len : e->lent.size;
 
 		len -= piece;
@@ -169,7 +169,7 @@ static bool take(struct fv_e1000 *e, const struct netpkt_meta *meta, uint32_t le
 	uint8_t mac[6];
 
 	if (!e->lent.nr || e->lent.generation != e->rx_generation || len > e->lent.room ||
-	    len < NETPKT_MIN_LEN || !e1000_ring_size(&e->rx))
+	    len < NETPKT_MIN_LEN || !fv_e1000_ring_size(&e->rx))
 		return false;
 	memcpy(mac, e->lent.ptr[0], sizeof(mac));
 	if (!is_for_us(e, mac))
@@ -205,7 +205,7 @@ static void flush(void *arg, unsigned queue)
 
 	(void)queue;
 	pthread_mutex_lock(&e->rx_lock);
-	ring = e1000_ring_size(&e->rx);
+	ring = fv_e1000_ring_size(&e->rx);
 	if (e->rx_news) {
 		causes = E1000_ICR_RXT0;
 		if (ring && free_descs(&e->rx, ring) <= ring >> (1 + (e->rctl >> 8 & 3)))
@@ -213,14 +213,14 @@ static void flush(void *arg, unsigned queue)
 	}
 	e->rx_news = false;
 	if (causes)
-		e1000_cause(e, causes);
+		fv_e1000_cause(e, causes);
 	pthread_mutex_unlock(&e->rx_lock);
 }
 
 static void room(void *arg, unsigned queue)
 {
 	(void)queue;
-	e1000_tx_room(arg);
+	fv_e1000_tx_room(arg);
 }
 
 static void carrier(void *arg, bool up)
@@ -229,7 +229,7 @@ static void carrier(void *arg, bool up)
 	bool was = atomic_exchange(&e->link_up, up);
 
 	if (was != up)
-		e1000_cause(e, E1000_ICR_LSC);
+		fv_e1000_cause(e, E1000_ICR_LSC);
 }
 
 /* The wire carries whole packets with whole sums. */
@@ -239,10 +239,10 @@ static bool takes(void *arg, const struct netpkt_meta *meta)
 	return !meta->csum_partial && meta->gso == NETPKT_GSO_NONE;
 }
 
-const struct netport_sink e1000_sink = { .begin = begin,
-	                                 .commit = commit,
-	                                 .flush = flush,
-	                                 .room = room,
-	                                 .carrier = carrier,
-	                                 .takes = takes,
-	                                 .max_len = E1000_MAX_RX };
+const struct netport_sink fv_e1000_sink = { .begin = begin,
+	                                    .commit = commit,
+	                                    .flush = flush,
+	                                    .room = room,
+	                                    .carrier = carrier,
+	                                    .takes = takes,
+	                                    .max_len = E1000_MAX_RX };

@@ -17,10 +17,10 @@
 /* Answers the descriptors from head to end. */
 static void complete(struct fv_e1000 *e, uint32_t end)
 {
-	uint32_t size = e1000_ring_size(&e->tx), at = e->tx.head, causes = 0;
+	uint32_t size = fv_e1000_ring_size(&e->tx), at = e->tx.head, causes = 0;
 
 	while (at != end) {
-		struct e1000_desc *d = e1000_desc_at(e, &e->tx, at);
+		struct fv_e1000_desc *d = fv_e1000_desc_at(e, &e->tx, at);
 
 		if (d && __atomic_load_n(&d->word[2], __ATOMIC_RELAXED) & CMD_RS) {
 			/* Release: who sees it finds the buffer no longer used. */
@@ -34,7 +34,7 @@ static void complete(struct fv_e1000 *e, uint32_t end)
 	if (end == e->tx.tail)
 		causes |= E1000_ICR_TXQE;
 	if (causes)
-		e1000_cause(e, causes);
+		fv_e1000_cause(e, causes);
 }
 
 static void count(struct fv_e1000 *e, unsigned taken, const uint32_t *len, uint32_t gso)
@@ -52,11 +52,11 @@ static void count(struct fv_e1000 *e, unsigned taken, const uint32_t *len, uint3
 /* One batch. false: the ring is empty, or the port full. */
 static bool send_batch(struct fv_e1000 *e)
 {
-	struct e1000_context before = e->context;
+	struct fv_e1000_context before = e->context;
 	uint32_t at = e->tx.head, len[E1000_TX_BATCH], gso = 0;
 	unsigned nr = 0, taken, lost = 0;
 
-	while (nr < E1000_TX_BATCH && e1000_next_packet(e, nr, &at) == E1000_PACKET) {
+	while (nr < E1000_TX_BATCH && fv_e1000_next_packet(e, nr, &at) == E1000_PACKET) {
 		/* The port may change the packet. */
 		len[nr] = e->pkt[nr].len;
 		gso |= (e->pkt[nr].meta.gso != NETPKT_GSO_NONE ? 1u : 0) << nr;
@@ -75,18 +75,18 @@ static bool send_batch(struct fv_e1000 *e)
 	return nr == E1000_TX_BATCH && taken == nr;
 }
 
-void e1000_tx_work(struct fv_e1000 *e)
+void fv_e1000_tx_work(struct fv_e1000 *e)
 {
 	bool more = e->tctl & E1000_TCTL_EN;
 
-	while (more && !e->tx_stopped && e1000_ring_size(&e->tx))
+	while (more && !e->tx_stopped && fv_e1000_ring_size(&e->tx))
 		more = send_batch(e);
 }
 
-void e1000_tx_room(struct fv_e1000 *e)
+void fv_e1000_tx_room(struct fv_e1000 *e)
 {
 	pthread_mutex_lock(&e->tx_lock);
 	e->tx_stopped = false;
-	e1000_tx_work(e);
+	fv_e1000_tx_work(e);
 	pthread_mutex_unlock(&e->tx_lock);
 }

@@ -18,14 +18,14 @@ enum { CONTROL_NIEN = 0x02, CONTROL_SRST = 0x04, CONTROL_HOB = 0x80 };
 
 /* ---- the channel ----------------------------------------------------------------------------- */
 
-void ide_lock(struct ide_channel *ch)
+void fv_ide_lock(struct fv_ide_channel *ch)
 {
 	pthread_mutex_lock(&ch->lock);
 }
 
-void ide_unlock(struct ide_channel *ch)
+void fv_ide_unlock(struct fv_ide_channel *ch)
 {
-	struct blkstore *s = ide_selected(ch)->store;
+	struct blkstore *s = fv_ide_selected(ch)->store;
 	bool submit = ch->to_submit;
 
 	ch->to_submit = false;
@@ -35,15 +35,15 @@ void ide_unlock(struct ide_channel *ch)
 		s->ops->submit(s, &ch->req, false);
 }
 
-static void set_line(struct ide_channel *ch, bool pending)
+static void set_line(struct fv_ide_channel *ch, bool pending)
 {
 	ch->is_pending = pending;
 	fv_irq_set(&ch->irq, pending && !(ch->control & CONTROL_NIEN));
 }
 
-void ide_interrupt(struct ide_channel *ch)
+void fv_ide_interrupt(struct fv_ide_channel *ch)
 {
-	ide_selected(ch)->stats.interrupts++;
+	fv_ide_selected(ch)->stats.interrupts++;
 	if (!(ch->control & CONTROL_NIEN))
 		ch->bm_status |= BM_INTERRUPT; /* which follows the line */
 	/* The line is edge triggered: a request that nobody took must not swallow the next one. */
@@ -51,17 +51,17 @@ void ide_interrupt(struct ide_channel *ch)
 	set_line(ch, true);
 }
 
-void ide_finish(struct ide_channel *ch, uint8_t error)
+void fv_ide_finish(struct fv_ide_channel *ch, uint8_t error)
 {
 	ch->phase = IDE_IDLE;
 	ch->error = error;
 	ch->status = IDE_DRDY | IDE_DSC | (error ? IDE_ERR : 0);
 	if (error)
-		ide_selected(ch)->stats.errors++;
-	ide_interrupt(ch);
+		fv_ide_selected(ch)->stats.errors++;
+	fv_ide_interrupt(ch);
 }
 
-void ide_reset(struct ide_channel *ch)
+void fv_ide_reset(struct fv_ide_channel *ch)
 {
 	ch->phase = IDE_IDLE;
 	ch->cancel = IDE_GO_ON;
@@ -77,35 +77,35 @@ void ide_reset(struct ide_channel *ch)
 	set_line(ch, false);
 }
 
-static void go_on(struct ide_channel *ch, int rc)
+static void go_on(struct fv_ide_channel *ch, int rc)
 {
-	enum ide_cancel cancel = ch->cancel;
+	enum fv_ide_cancel cancel = ch->cancel;
 
 	ch->cancel = IDE_GO_ON;
 	if (cancel == IDE_RESET) {
-		ide_reset(ch);
+		fv_ide_reset(ch);
 	} else if (cancel == IDE_STOP) {
 		ch->phase = IDE_IDLE;
 		ch->error = IDE_ABRT;
 		ch->status = IDE_DRDY | IDE_DSC | IDE_ERR;
 	} else if (ch->is_dma) {
-		ide_dma_done(ch, rc);
+		fv_ide_dma_done(ch, rc);
 	} else {
-		ide_pio_done(ch, rc);
+		fv_ide_pio_done(ch, rc);
 	}
 }
 
 /* The storage's answer, on any thread. */
 static void io_done(struct blkstore_req *req, int rc)
 {
-	struct ide_channel *ch =
-		(struct ide_channel *)((char *)req - offsetof(struct ide_channel, req));
+	struct fv_ide_channel *ch =
+		(struct fv_ide_channel *)((char *)req - offsetof(struct fv_ide_channel, req));
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	go_on(ch, rc);
 	if (ch->phase != IDE_BUSY)
 		pthread_cond_broadcast(&ch->settled);
-	ide_unlock(ch);
+	fv_ide_unlock(ch);
 }
 
 static bool is_on_disk(struct blkstore *s, uint64_t sector, uint64_t sectors)
@@ -115,9 +115,9 @@ static bool is_on_disk(struct blkstore *s, uint64_t sector, uint64_t sectors)
 	return sectors <= all && sector <= all - sectors;
 }
 
-int ide_io(struct ide_channel *ch)
+int fv_ide_io(struct fv_ide_channel *ch)
 {
-	struct blkstore *s = ide_selected(ch)->store;
+	struct blkstore *s = fv_ide_selected(ch)->store;
 	bool is_flush = ch->req.op == BLKSTORE_FLUSH;
 	int rc;
 
@@ -130,7 +130,7 @@ int ide_io(struct ide_channel *ch)
 	rc = s->ops->try(s, &ch->req);
 	if (rc != -EAGAIN)
 		return rc;
-	ide_selected(ch)->stats.waited++;
+	fv_ide_selected(ch)->stats.waited++;
 	ch->phase = IDE_BUSY;
 	ch->status = IDE_BSY;
 	ch->to_submit = true;
@@ -139,7 +139,7 @@ int ide_io(struct ide_channel *ch)
 
 /* ---- the task file --------------------------------------------------------------------------- */
 
-static uint32_t read_register(struct ide_channel *ch, uint32_t reg)
+static uint32_t read_register(struct fv_ide_channel *ch, uint32_t reg)
 {
 	unsigned high = ch->control & CONTROL_HOB ? 1 : 0;
 
@@ -160,7 +160,7 @@ static uint32_t read_register(struct ide_channel *ch, uint32_t reg)
 	}
 }
 
-static void write_register(struct ide_channel *ch, uint32_t reg, uint8_t value)
+static void write_register(struct fv_ide_channel *ch, uint32_t reg, uint8_t value)
 {
 	/* A drive that works does not listen. */
 	if (ch->phase == IDE_BUSY)
@@ -183,95 +183,95 @@ static void write_register(struct ide_channel *ch, uint32_t reg, uint8_t value)
 	case REG_DEVICE:
 		/* Another drive than the one whose command is not over: that command is lost. */
 		if ((ch->device ^ value) & 0x10 && ch->phase != IDE_IDLE)
-			ide_finish(ch, IDE_ABRT);
+			fv_ide_finish(ch, IDE_ABRT);
 		ch->device = value;
 		break;
 	default:
 		set_line(ch, false);
-		if (ide_selected(ch)->store)
-			ide_command(ch, value);
+		if (fv_ide_selected(ch)->store)
+			fv_ide_command(ch, value);
 	}
 }
 
 static uint32_t task_in(void *dev, uint32_t offset, unsigned size)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 	uint32_t value = 0;
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	if (offset == REG_DATA)
-		ide_data_in(ch, &value, size);
-	else if (ide_selected(ch)->store)
+		fv_ide_data_in(ch, &value, size);
+	else if (fv_ide_selected(ch)->store)
 		for (unsigned i = 0; i < size; i++)
 			value |= read_register(ch, (offset + i) & 7) << 8 * i;
-	ide_unlock(ch);
+	fv_ide_unlock(ch);
 	return value;
 }
 
 static void task_out(void *dev, uint32_t offset, unsigned size, uint32_t value)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	if (offset == REG_DATA)
-		ide_data_out(ch, &value, size);
+		fv_ide_data_out(ch, &value, size);
 	else
 		for (unsigned i = 0; i < size; i++)
 			write_register(ch, (offset + i) & 7, (uint8_t)(value >> 8 * i));
-	ide_unlock(ch);
+	fv_ide_unlock(ch);
 }
 
 static void task_ins(void *dev, uint32_t offset, unsigned size, void *to, size_t count)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	if (offset == REG_DATA)
-		ide_data_in(ch, to, count * size);
+		fv_ide_data_in(ch, to, count * size);
 	else
 		memset(to, 0xff, count * size);
-	ide_unlock(ch);
+	fv_ide_unlock(ch);
 }
 
 static void task_outs(void *dev, uint32_t offset, unsigned size, const void *from, size_t count)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	if (offset == REG_DATA)
-		ide_data_out(ch, from, count * size);
-	ide_unlock(ch);
+		fv_ide_data_out(ch, from, count * size);
+	fv_ide_unlock(ch);
 }
 
 /* Status without taking the interrupt back. */
 static uint32_t control_in(void *dev, uint32_t offset, unsigned size)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 	uint32_t value;
 
 	(void)offset;
 	(void)size;
-	ide_lock(ch);
-	value = ide_selected(ch)->store ? ch->status : 0;
-	ide_unlock(ch);
+	fv_ide_lock(ch);
+	value = fv_ide_selected(ch)->store ? ch->status : 0;
+	fv_ide_unlock(ch);
 	return value;
 }
 
 static void control_out(void *dev, uint32_t offset, unsigned size, uint32_t value)
 {
-	struct ide_channel *ch = dev;
+	struct fv_ide_channel *ch = dev;
 	bool was_reset = ch->control & CONTROL_SRST;
 
 	(void)offset;
 	(void)size;
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	ch->control = (uint8_t)value;
 	if (ch->phase == IDE_BUSY && value & CONTROL_SRST)
 		ch->cancel = IDE_RESET; /* when the storage has answered */
 	else if (ch->phase != IDE_BUSY && value & CONTROL_SRST && !was_reset)
-		ide_reset(ch);
+		fv_ide_reset(ch);
 	set_line(ch, ch->is_pending);
-	ide_unlock(ch);
+	fv_ide_unlock(ch);
 }
 
 static const struct fv_range_ops task_ops = {
@@ -284,7 +284,7 @@ static const struct fv_range_ops control_ops = { .in = control_in, .out = contro
 static int make_channel(struct fv_ide *ide, unsigned nr, struct blkstore *const stores[2])
 {
 	static const uint16_t task[2] = { 0x1f0, 0x170 }, control[2] = { 0x3f6, 0x376 };
-	struct ide_channel *ch = &ide->ch[nr];
+	struct fv_ide_channel *ch = &ide->ch[nr];
 	int rc;
 
 	ch->ide = ide;
@@ -306,7 +306,7 @@ static int make_channel(struct fv_ide *ide, unsigned nr, struct blkstore *const 
 	if (!rc)
 		rc = fv_range_map(ide->bus, &ch->control_port, control[nr]);
 	if (!rc)
-		ide_reset(ch);
+		fv_ide_reset(ch);
 	return rc;
 }
 
@@ -315,7 +315,7 @@ static int add_function(struct fv_ide *ide, struct fv_pci *pci)
 	static const struct fv_pci_id id = { 0x8086, 0x7010, 0x1af4, 0x1100, 0x010180, 0, false };
 	int rc;
 
-	ide->bm = (struct fv_range){ .ops = &ide_bm_ops, .dev = ide, .len = 16 };
+	ide->bm = (struct fv_range){ .ops = &fv_ide_bm_ops, .dev = ide, .len = 16 };
 	ide->pci.bar[4] = &ide->bm;
 	rc = fv_pci_add(pci, &ide->pci, 1, 1, &id);
 	if (rc)
@@ -356,9 +356,9 @@ void fv_ide_destroy(struct fv_ide *ide)
 	if (ide->pci.pci)
 		fv_pci_remove(&ide->pci);
 	for (unsigned i = 0; i < 2; i++) {
-		struct ide_channel *ch = &ide->ch[i];
+		struct fv_ide_channel *ch = &ide->ch[i];
 
-		ide_lock(ch);
+		fv_ide_lock(ch);
 		if (ch->phase == IDE_BUSY)
 			ch->cancel = IDE_STOP;
 		while (ch->phase == IDE_BUSY)
@@ -374,9 +374,9 @@ void fv_ide_destroy(struct fv_ide *ide)
 
 void fv_ide_get_stats(struct fv_ide *ide, unsigned drive, struct fv_ide_stats *stats)
 {
-	struct ide_channel *ch = &ide->ch[drive / 2 & 1];
+	struct fv_ide_channel *ch = &ide->ch[drive / 2 & 1];
 
-	ide_lock(ch);
+	fv_ide_lock(ch);
 	*stats = ch->drive[drive & 1].stats;
 	pthread_mutex_unlock(&ch->lock);
 }

@@ -25,13 +25,13 @@ enum { EXT = 1, WRITE = 2, MULTIPLE = 4, DMA = 8, VERIFY = 16 };
 
 struct command {
 	uint8_t code;
-	void (*run)(struct ide_channel *ch, unsigned flags);
+	void (*run)(struct fv_ide_channel *ch, unsigned flags);
 	unsigned flags;
 };
 
 /* ---- where and how much ---------------------------------------------------------------------- */
 
-static uint64_t address(const struct ide_channel *ch, bool ext)
+static uint64_t address(const struct fv_ide_channel *ch, bool ext)
 {
 	uint64_t low = ch->lba[0][0] | ch->lba[1][0] << 8 | ch->lba[2][0] << 16;
 	uint64_t high = ch->lba[0][1] | ch->lba[1][1] << 8 | ch->lba[2][1] << 16;
@@ -47,9 +47,9 @@ static uint64_t address(const struct ide_channel *ch, bool ext)
 }
 
 /* Sets sector and sectors; false: not on the disk. */
-static bool find_sectors(struct ide_channel *ch, bool ext)
+static bool find_sectors(struct fv_ide_channel *ch, bool ext)
 {
-	struct blkstore *s = ide_selected(ch)->store;
+	struct blkstore *s = fv_ide_selected(ch)->store;
 	uint64_t all = s->ops->size(s) / IDE_SECTOR;
 	uint32_t n = ext ? ch->count[0] | (uint32_t)ch->count[1] << 8 : ch->count[0];
 
@@ -63,7 +63,7 @@ static bool find_sectors(struct ide_channel *ch, bool ext)
 /* ---- PIO ------------------------------------------------------------------------------------- */
 
 /* The buffer is given to the guest: it is to be read or filled. */
-static void offer(struct ide_channel *ch, enum ide_phase phase, uint32_t len)
+static void offer(struct fv_ide_channel *ch, enum fv_ide_phase phase, uint32_t len)
 {
 	ch->phase = phase;
 	ch->at = 0;
@@ -71,12 +71,12 @@ static void offer(struct ide_channel *ch, enum ide_phase phase, uint32_t len)
 	ch->status = IDE_DRDY | IDE_DSC | IDE_DRQ;
 }
 
-static uint32_t block_sectors(const struct ide_channel *ch)
+static uint32_t block_sectors(const struct fv_ide_channel *ch)
 {
 	return ch->sectors < ch->block ? ch->sectors : ch->block;
 }
 
-static void move_block(struct ide_channel *ch)
+static void move_block(struct fv_ide_channel *ch)
 {
 	int rc;
 
@@ -85,18 +85,18 @@ static void move_block(struct ide_channel *ch)
 	ch->req.op = ch->is_write ? BLKSTORE_WRITE : BLKSTORE_READ;
 	ch->req.iov = ch->iov;
 	ch->req.nr_iov = 1;
-	rc = ide_io(ch);
+	rc = fv_ide_io(ch);
 	if (rc != -EINPROGRESS)
-		ide_pio_done(ch, rc);
+		fv_ide_pio_done(ch, rc);
 }
 
-void ide_pio_done(struct ide_channel *ch, int rc)
+void fv_ide_pio_done(struct fv_ide_channel *ch, int rc)
 {
-	struct fv_ide_stats *stats = &ide_selected(ch)->stats;
+	struct fv_ide_stats *stats = &fv_ide_selected(ch)->stats;
 	uint32_t bytes = ch->req_sectors * IDE_SECTOR;
 
 	if (rc || ch->req.op == BLKSTORE_FLUSH) {
-		ide_finish(ch, !rc ? 0 : ch->is_write ? IDE_ABRT : READ_FAILED);
+		fv_ide_finish(ch, !rc ? 0 : ch->is_write ? IDE_ABRT : READ_FAILED);
 		return;
 	}
 	ch->sector += ch->req_sectors;
@@ -104,20 +104,20 @@ void ide_pio_done(struct ide_channel *ch, int rc)
 	if (!ch->is_write) {
 		stats->bytes_read += bytes;
 		offer(ch, IDE_PIO_IN, bytes);
-		ide_interrupt(ch);
+		fv_ide_interrupt(ch);
 		return;
 	}
 	stats->bytes_written += bytes;
 	if (!ch->sectors) {
-		ide_finish(ch, 0);
+		fv_ide_finish(ch, 0);
 		return;
 	}
 	offer(ch, IDE_PIO_OUT, block_sectors(ch) * IDE_SECTOR);
-	ide_interrupt(ch);
+	fv_ide_interrupt(ch);
 }
 
 /* All of the buffer has been read or filled. */
-static void buffer_done(struct ide_channel *ch)
+static void buffer_done(struct fv_ide_channel *ch)
 {
 	if (ch->phase == IDE_PIO_OUT || ch->sectors) {
 		move_block(ch);
@@ -128,14 +128,14 @@ static void buffer_done(struct ide_channel *ch)
 }
 
 /* How many bytes may move now, at most len. */
-static size_t share(const struct ide_channel *ch, enum ide_phase phase, size_t len)
+static size_t share(const struct fv_ide_channel *ch, enum fv_ide_phase phase, size_t len)
 {
 	size_t left = ch->phase == phase ? ch->end - ch->at : 0;
 
 	return len < left ? len : left;
 }
 
-void ide_data_in(struct ide_channel *ch, void *to, size_t len)
+void fv_ide_data_in(struct fv_ide_channel *ch, void *to, size_t len)
 {
 	uint8_t *bytes = to;
 
@@ -155,7 +155,7 @@ void ide_data_in(struct ide_channel *ch, void *to, size_t len)
 	}
 }
 
-void ide_data_out(struct ide_channel *ch, const void *from, size_t len)
+void fv_ide_data_out(struct fv_ide_channel *ch, const void *from, size_t len)
 {
 	const uint8_t *bytes = from;
 
@@ -175,42 +175,42 @@ void ide_data_out(struct ide_channel *ch, const void *from, size_t len)
 
 /* ---- reading and writing --------------------------------------------------------------------- */
 
-static void cmd_transfer(struct ide_channel *ch, unsigned flags)
+static void cmd_transfer(struct fv_ide_channel *ch, unsigned flags)
 {
-	struct ide_drive *d = ide_selected(ch);
+	struct fv_ide_drive *d = fv_ide_selected(ch);
 
 	ch->is_write = flags & WRITE;
 	ch->is_dma = flags & DMA;
 	ch->block = flags & MULTIPLE ? d->multiple : 1;
 	if (!ch->block || (ch->is_write && d->store->readonly)) {
-		ide_finish(ch, IDE_ABRT);
+		fv_ide_finish(ch, IDE_ABRT);
 		return;
 	}
 	if (!find_sectors(ch, flags & EXT)) {
-		ide_finish(ch, IDE_IDNF);
+		fv_ide_finish(ch, IDE_IDNF);
 		return;
 	}
 	d->stats.reads += !ch->is_write;
 	d->stats.writes += ch->is_write;
 	if (flags & VERIFY)
-		ide_finish(ch, 0);
+		fv_ide_finish(ch, 0);
 	else if (ch->is_dma)
-		ide_dma_begin(ch);
+		fv_ide_dma_begin(ch);
 	else if (ch->is_write)
 		offer(ch, IDE_PIO_OUT, block_sectors(ch) * IDE_SECTOR);
 	else
 		move_block(ch);
 }
 
-static void cmd_flush(struct ide_channel *ch, unsigned flags)
+static void cmd_flush(struct fv_ide_channel *ch, unsigned flags)
 {
-	struct ide_drive *d = ide_selected(ch);
+	struct fv_ide_drive *d = fv_ide_selected(ch);
 	int rc;
 
 	(void)flags;
 	d->stats.flushes++;
 	if (!d->store->can_flush || d->store->readonly) {
-		ide_finish(ch, 0);
+		fv_ide_finish(ch, 0);
 		return;
 	}
 	ch->is_write = true;
@@ -218,9 +218,9 @@ static void cmd_flush(struct ide_channel *ch, unsigned flags)
 	ch->req_sectors = 0;
 	ch->req.op = BLKSTORE_FLUSH;
 	ch->req.nr_iov = 0;
-	rc = ide_io(ch);
+	rc = fv_ide_io(ch);
 	if (rc != -EINPROGRESS)
-		ide_pio_done(ch, rc);
+		fv_ide_pio_done(ch, rc);
 }
 
 /* ---- what a drive is ------------------------------------------------------------------------- */
@@ -256,7 +256,7 @@ static void put_geometry(uint8_t *id, uint64_t sectors)
 	put_word(id, 100, sectors, 4);
 }
 
-static void fill_identity(struct ide_channel *ch)
+static void fill_identity(struct fv_ide_channel *ch)
 {
 	static const struct {
 		uint8_t word;
@@ -285,7 +285,7 @@ static void fill_identity(struct ide_channel *ch)
 		{ 88, 0x203f }, /* Ultra DMA 0 to 5, the last one chosen */
 		{ 93, 0x6001 }, /* a cable of 80 wires */
 	};
-	struct ide_drive *d = ide_selected(ch);
+	struct fv_ide_drive *d = fv_ide_selected(ch);
 	struct blkstore *s = d->store;
 	unsigned shift = 0;
 	uint8_t *id = ch->buffer;
@@ -306,29 +306,29 @@ static void fill_identity(struct ide_channel *ch)
 	put_word(id, 106, 0x4000 | (shift ? 0x2000 | shift : 0), 1);
 }
 
-static void cmd_identify(struct ide_channel *ch, unsigned flags)
+static void cmd_identify(struct fv_ide_channel *ch, unsigned flags)
 {
 	(void)flags;
 	fill_identity(ch);
 	ch->sectors = 0;
 	offer(ch, IDE_PIO_IN, IDE_SECTOR);
-	ide_interrupt(ch);
+	fv_ide_interrupt(ch);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static void cmd_set_multiple(struct ide_channel *ch, unsigned flags)
+static void cmd_set_multiple(struct fv_ide_channel *ch, unsigned flags)
 {
 	uint8_t n = ch->count[0];
 	bool good = n <= IDE_MULTIPLE && !(n & (n - 1));
 
 	(void)flags;
 	if (good)
-		ide_selected(ch)->multiple = n;
-	ide_finish(ch, good ? 0 : IDE_ABRT);
+		fv_ide_selected(ch)->multiple = n;
+	fv_ide_finish(ch, good ? 0 : IDE_ABRT);
 }
 
-static void cmd_set_features(struct ide_channel *ch, unsigned flags)
+static void cmd_set_features(struct fv_ide_channel *ch, unsigned flags)
 {
 	(void)flags;
 	switch (ch->feature) {
@@ -336,31 +336,31 @@ static void cmd_set_features(struct ide_channel *ch, unsigned flags)
 	case 0x03: /* transfer mode: all are the same to us */
 	case 0x55: /* read-ahead off and on: without meaning */
 	case 0xaa:
-		ide_finish(ch, 0);
+		fv_ide_finish(ch, 0);
 		break;
 	default:
-		ide_finish(ch, IDE_ABRT);
+		fv_ide_finish(ch, IDE_ABRT);
 	}
 }
 
-static void cmd_diagnose(struct ide_channel *ch, unsigned flags)
+static void cmd_diagnose(struct fv_ide_channel *ch, unsigned flags)
 {
 	(void)flags;
-	ide_reset(ch);
-	ide_interrupt(ch);
+	fv_ide_reset(ch);
+	fv_ide_interrupt(ch);
 }
 
-static void cmd_power_state(struct ide_channel *ch, unsigned flags)
+static void cmd_power_state(struct fv_ide_channel *ch, unsigned flags)
 {
 	(void)flags;
 	ch->count[0] = 0xff; /* active */
-	ide_finish(ch, 0);
+	fv_ide_finish(ch, 0);
 }
 
-static void cmd_nothing(struct ide_channel *ch, unsigned flags)
+static void cmd_nothing(struct fv_ide_channel *ch, unsigned flags)
 {
 	(void)flags;
-	ide_finish(ch, 0);
+	fv_ide_finish(ch, 0);
 }
 
 static const struct command commands[] = {
@@ -399,7 +399,7 @@ static const struct command commands[] = {
 	{ 0xef, cmd_set_features, 0 },
 };
 
-void ide_command(struct ide_channel *ch, uint8_t code)
+void fv_ide_command(struct fv_ide_channel *ch, uint8_t code)
 {
 	ch->phase = IDE_IDLE; /* a new command ends what was being moved */
 	ch->error = 0;
@@ -409,5 +409,5 @@ void ide_command(struct ide_channel *ch, uint8_t code)
 			return;
 		}
 	}
-	ide_finish(ch, IDE_ABRT);
+	fv_ide_finish(ch, IDE_ABRT);
 }

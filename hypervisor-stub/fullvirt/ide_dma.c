@@ -28,9 +28,9 @@
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* The next descriptor: 0, END_OF_TABLE, or -EFAULT. */
-static int next_prd(struct ide_channel *ch)
+static int next_prd(struct fv_ide_channel *ch)
 {
-	struct ide_prd *p = &ch->prd;
+	struct fv_ide_prd *p = &ch->prd;
 	const void *at = fv_pci_dma(&ch->ide->pci, ch->bus, p->table, 8);
 	uint32_t prd[2];
 
@@ -49,7 +49,7 @@ static int next_prd(struct ide_channel *ch)
 }
 
 /* Joins n bytes at gpa to the pieces; false: there are too many. */
-static bool add_piece(struct ide_channel *ch, uint8_t *ptr, uint32_t gpa, uint32_t n)
+static bool add_piece(struct fv_ide_channel *ch, uint8_t *ptr, uint32_t gpa, uint32_t n)
 {
 	unsigned nr = ch->nr_pieces;
 	struct iovec *last = nr ? &ch->iov[nr - 1] : NULL;
@@ -70,9 +70,9 @@ static bool add_piece(struct ide_channel *ch, uint8_t *ptr, uint32_t gpa, uint32
 }
 
 /* Up to want bytes as pieces of memory; how many there are, or -EFAULT. */
-static int64_t gather(struct ide_channel *ch, uint32_t want)
+static int64_t gather(struct fv_ide_channel *ch, uint32_t want)
 {
-	struct ide_prd *p = &ch->prd;
+	struct fv_ide_prd *p = &ch->prd;
 	uint32_t got = 0;
 
 	ch->nr_pieces = 0;
@@ -99,9 +99,9 @@ static int64_t gather(struct ide_channel *ch, uint32_t want)
  * The next pieces, whole sectors together: their bytes; 0 at the end of the table; -EFAULT. What came
  * out uneven is gathered again, from the same place and with that many bytes as the limit.
  */
-static int64_t next_chunk(struct ide_channel *ch)
+static int64_t next_chunk(struct fv_ide_channel *ch)
 {
-	const struct ide_prd begun = ch->prd;
+	const struct fv_ide_prd begun = ch->prd;
 	uint32_t want = ch->sectors < IDE_CHUNK / IDE_SECTOR ? ch->sectors * IDE_SECTOR : IDE_CHUNK;
 	int64_t got = gather(ch, want);
 
@@ -117,32 +117,32 @@ static int64_t next_chunk(struct ide_channel *ch)
 /* ---- the transfer ---------------------------------------------------------------------------- */
 
 /* Nothing more will be moved for this command. */
-static void stop(struct ide_channel *ch, uint8_t error)
+static void stop(struct fv_ide_channel *ch, uint8_t error)
 {
 	ch->bm_status &= (uint8_t)~BM_ACTIVE;
 	if (error)
 		ch->bm_status |= BM_ERROR;
-	ide_finish(ch, error);
+	fv_ide_finish(ch, error);
 }
 
 /* The table ended before the transfer did: the master goes idle, and the drive waits in vain. */
-static void starve(struct ide_channel *ch)
+static void starve(struct fv_ide_channel *ch)
 {
 	ch->bm_status &= (uint8_t)~BM_ACTIVE;
 	ch->phase = IDE_IDLE;
 	ch->status = IDE_DRDY | IDE_DSC;
 }
 
-static void tell_memory(struct ide_channel *ch)
+static void tell_memory(struct fv_ide_channel *ch)
 {
 	for (unsigned i = 0; i < ch->nr_pieces; i++)
 		fv_ram_wrote(ch->bus, ch->piece[i].gpa, ch->piece[i].len);
 }
 
 /* What the storage answered; true: there is more to do. */
-static bool account(struct ide_channel *ch, int rc)
+static bool account(struct fv_ide_channel *ch, int rc)
 {
-	struct fv_ide_stats *stats = &ide_selected(ch)->stats;
+	struct fv_ide_stats *stats = &fv_ide_selected(ch)->stats;
 
 	/* A read that failed may have changed some of it. */
 	if (!ch->is_write)
@@ -159,11 +159,11 @@ static bool account(struct ide_channel *ch, int rc)
 	/* A table that is longer than the transfer leaves the master active. */
 	if (ch->prd.was_last && !ch->prd.left)
 		ch->bm_status &= (uint8_t)~BM_ACTIVE;
-	ide_finish(ch, 0);
+	fv_ide_finish(ch, 0);
 	return false;
 }
 
-static void run(struct ide_channel *ch)
+static void run(struct fv_ide_channel *ch)
 {
 	int rc;
 
@@ -182,17 +182,17 @@ static void run(struct ide_channel *ch)
 		ch->req.op = ch->is_write ? BLKSTORE_WRITE : BLKSTORE_READ;
 		ch->req.iov = ch->iov;
 		ch->req.nr_iov = ch->nr_pieces;
-		rc = ide_io(ch);
+		rc = fv_ide_io(ch);
 	} while (rc != -EINPROGRESS && account(ch, rc));
 }
 
-void ide_dma_done(struct ide_channel *ch, int rc)
+void fv_ide_dma_done(struct fv_ide_channel *ch, int rc)
 {
 	if (account(ch, rc))
 		run(ch);
 }
 
-void ide_dma_begin(struct ide_channel *ch)
+void fv_ide_dma_begin(struct fv_ide_channel *ch)
 {
 	ch->phase = IDE_DMA_WAIT;
 	ch->status = IDE_DRDY | IDE_DSC | IDE_DRQ;
@@ -202,7 +202,7 @@ void ide_dma_begin(struct ide_channel *ch)
 
 /* ---- registers ------------------------------------------------------------------------------- */
 
-static void write_command(struct ide_channel *ch, uint8_t value)
+static void write_command(struct fv_ide_channel *ch, uint8_t value)
 {
 	bool was = ch->bm_command & BM_START;
 
@@ -211,7 +211,7 @@ static void write_command(struct ide_channel *ch, uint8_t value)
 		ch->bm_status |= BM_ACTIVE;
 		if (ch->phase == IDE_BUSY)
 			return;
-		ch->prd = (struct ide_prd){ .table = ch->bm_table };
+		ch->prd = (struct fv_ide_prd){ .table = ch->bm_table };
 		if (ch->phase == IDE_DMA_WAIT)
 			run(ch);
 	} else if (was && !(value & BM_START)) {
@@ -222,7 +222,7 @@ static void write_command(struct ide_channel *ch, uint8_t value)
 }
 
 /* One byte of a channel's eight. */
-static void write_byte(struct ide_channel *ch, uint32_t reg, uint8_t value)
+static void write_byte(struct fv_ide_channel *ch, uint32_t reg, uint8_t value)
 {
 	unsigned shift = 8 * (reg & 3);
 
@@ -237,7 +237,7 @@ static void write_byte(struct ide_channel *ch, uint32_t reg, uint8_t value)
 	}
 }
 
-static uint8_t read_byte(const struct ide_channel *ch, uint32_t reg)
+static uint8_t read_byte(const struct fv_ide_channel *ch, uint32_t reg)
 {
 	if (reg == 0)
 		return ch->bm_command;
@@ -252,11 +252,11 @@ static uint32_t bm_in(void *dev, uint32_t offset, unsigned size)
 	uint32_t value = 0;
 
 	for (unsigned i = 0; i < size; i++) {
-		struct ide_channel *ch = &ide->ch[(offset + i) >> 3 & 1];
+		struct fv_ide_channel *ch = &ide->ch[(offset + i) >> 3 & 1];
 
-		ide_lock(ch);
+		fv_ide_lock(ch);
 		value |= (uint32_t)read_byte(ch, (offset + i) & 7) << 8 * i;
-		ide_unlock(ch);
+		fv_ide_unlock(ch);
 	}
 	return value;
 }
@@ -266,12 +266,12 @@ static void bm_out(void *dev, uint32_t offset, unsigned size, uint32_t value)
 	struct fv_ide *ide = dev;
 
 	for (unsigned i = 0; i < size; i++) {
-		struct ide_channel *ch = &ide->ch[(offset + i) >> 3 & 1];
+		struct fv_ide_channel *ch = &ide->ch[(offset + i) >> 3 & 1];
 
-		ide_lock(ch);
+		fv_ide_lock(ch);
 		write_byte(ch, (offset + i) & 7, (uint8_t)(value >> 8 * i));
-		ide_unlock(ch);
+		fv_ide_unlock(ch);
 	}
 }
 
-const struct fv_range_ops ide_bm_ops = { .in = bm_in, .out = bm_out };
+const struct fv_range_ops fv_ide_bm_ops = { .in = bm_in, .out = bm_out };
