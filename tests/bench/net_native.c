@@ -372,28 +372,25 @@ struct net_rtt net_pair_rtt(unsigned ms)
 	return r;
 }
 
-double net_pair_packets(unsigned ms)
+static double pair_rate(int type, double (*load)(int s, unsigned ms), unsigned ms)
 {
 	pid_t pid;
-	int s = start_pair(SOCK_DGRAM, false, &pid);
+	int s = start_pair(type, false, &pid);
 	double rate;
 
 	if (s < 0)
 		return 0;
-	rate = send_packets(s, ms);
+	rate = load(s, ms);
 	end_pair(s, pid);
 	return rate;
 }
 
+double net_pair_packets(unsigned ms)
+{
+	return pair_rate(SOCK_DGRAM, send_packets, ms);
+}
+
 double net_pair_stream(unsigned ms)
 {
-	pid_t pid;
-	int s = start_pair(SOCK_STREAM, false, &pid);
-	double rate;
-
-	if (s < 0)
-		return 0;
-	rate = send_stream(s, ms);
-	end_pair(s, pid);
-	return rate;
+	return pair_rate(SOCK_STREAM, send_stream, ms);
 }

@@ -13,6 +13,7 @@
 
 #include "backends/bus.h"
 #include "tests/fake/net_front.h"
+#include "tests/fuzz/steps.h"
 
 int fuzz_netback(const uint8_t *data, size_t len);
 
@@ -209,8 +210,10 @@ static void port_acts(const uint8_t *b, size_t len)
 		port.sink.flush(port.sink.arg, 0);
 }
 
-static void step(struct world *w, uint8_t what, const uint8_t *b, size_t len)
+static void step(void *world, uint8_t what, const uint8_t *b, size_t len)
 {
+	struct world *w = world;
+
 	switch (what % 12) {
 	case 0:
 		raw_slot(w, b, len);
@@ -256,19 +259,12 @@ static void step(struct world *w, uint8_t what, const uint8_t *b, size_t len)
 int fuzz_netback(const uint8_t *data, size_t len)
 {
 	static struct world w;
-	size_t at = 1, n;
 
 	if (!len)
 		return 0;
 	memset(&w, 0, sizeof(w));
 	begin(&w, data[0]);
-	while (at + 2 <= len) {
-		n = data[at + 1];
-		if (n > len - at - 2)
-			n = len - at - 2;
-		step(&w, data[at], data + at + 2, n);
-		at += 2 + n;
-	}
+	fuzz_steps(&w, step, data + 1, len - 1);
 	end(&w);
 	return 0;
 }
