@@ -83,8 +83,11 @@ void pv_native_interrupt_soon(void);
 void pv_native_uart_early(void);
 void pv_native_uart_init(void);
 
-/* rsdp: ACPI's root pointer. Returns the port of PM1a's control register; 0: there is none. */
-uint16_t pv_native_find_off_port(const void *rsdp);
+/*
+ * rsdp: physical address of ACPI's root pointer; limit: what is mapped one to one. Returns the port
+ * of PM1a's control register; 0: there is none that can be found.
+ */
+uint16_t pv_native_find_off_port(uint64_t rsdp, uint64_t limit);
 void pv_native_power_init(uint64_t rsdp);
 void pv_native_shutdown(unsigned int reason);
 

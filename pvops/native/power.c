@@ -13,6 +13,8 @@
 #include "pvops/pvguest.h"
 
 #define DEFAULT_PORT 0x604
+#define PM1A_CONTROL 64 /* where in the FADT */
+#define LARGE_PAGE   0x200000ull
 #define SLEEP_ENABLE 0x2000
 
 #define RESET_PORT   0xcf9 /* of the chip set */
@@ -39,27 +41,43 @@ static uint32_t word_at(const void *p, size_t offset)
 	return v;
 }
 
-uint16_t pv_native_find_off_port(const void *rsdp)
+/* len bytes at a physical address that a table names; NULL: they are not mapped. */
+static const void *mapped(uint64_t at, uint64_t len, uint64_t limit)
 {
-	const struct acpi_header *rsdt, *table;
+	return at >= PV_LOWEST_ADDRESS && at < limit && len <= limit - at ? (const void *)at : NULL;
+}
+
+/* The table at an address, whole, with at least min bytes; NULL: it is none, or another one. */
+static const struct acpi_header *table_at(uint64_t at, const char *signature, size_t min,
+                                          uint64_t limit)
+{
+	const struct acpi_header *table = mapped(at, sizeof(*table), limit);
+
+	if (!table || memcmp(table->signature, signature, sizeof(table->signature)) ||
+	    table->length < min)
+		return NULL;
+	return mapped(at, table->length, limit);
+}
+
+uint16_t pv_native_find_off_port(uint64_t rsdp, uint64_t limit)
+{
+	const char *root = mapped(rsdp, 20, limit);
+	const struct acpi_header *rsdt, *fadt = NULL;
 	size_t at;
 
-	if (memcmp(rsdp, "RSD PTR ", 8))
+	if (!root || memcmp(root, "RSD PTR ", 8))
 		return 0;
-	rsdt = (const void *)(uintptr_t)word_at(rsdp, 16);
-	if (!rsdt || memcmp(rsdt->signature, "RSDT", 4))
-		return 0;
-	for (at = sizeof(*rsdt); at + 4 <= rsdt->length; at += 4) {
-		table = (const void *)(uintptr_t)word_at(rsdt, at);
-		if (!memcmp(table->signature, "FACP", 4) && table->length >= 68)
-			return (uint16_t)word_at(table, 64);
-	}
-	return 0;
+	rsdt = table_at(word_at(root, 16), "RSDT", sizeof(*rsdt), limit);
+	for (at = sizeof(*rsdt); rsdt && !fadt && at + 4 <= rsdt->length; at += 4)
+		fadt = table_at(word_at(rsdt, at), "FACP", PM1A_CONTROL + 4, limit);
+	return fadt ? (uint16_t)word_at(fadt, PM1A_CONTROL) : 0;
 }
 
 void pv_native_power_init(uint64_t rsdp)
 {
-	uint16_t port = rsdp ? pv_native_find_off_port((const void *)rsdp) : 0;
+	/* The identity map ends with a whole large page. */
+	uint64_t limit = (pv_boot.memory_end + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+	uint16_t port = pv_native_find_off_port(rsdp, limit);
 
 	if (port)
 		off_port = port;

@@ -39,6 +39,8 @@ static void refuse_hypercalls(void)
 
 void pv_start_native(const struct hvm_start_info *info)
 {
+	uint64_t rsdp = info->rsdp_paddr; /* where info lies is not mapped later */
+
 	/* 1. Operations, direct code at their call sites, words. */
 	pv_ops = pv_ops_native;
 	boot_cpu.info = &early_info;
@@ -49,11 +51,11 @@ void pv_start_native(const struct hvm_start_info *info)
 
 	/* 2. What the loader says, while everything below 1 GiB is mapped. */
 	pv_native_memory_init(info);
-	pv_native_power_init(info->rsdp_paddr);
 
 	/* 3. Our own tables. From here on a fault is reported, and NULL is one. */
 	pv_native_tables_init();
 	pv_native_paging_init();
+	pv_native_power_init(rsdp);
 	pv_p2m_init_identity(pv_boot.memory_end >> PV_PAGE_SHIFT);
 
 	/* 4. Events, interrupts, clocks; interrupts stay off as a whole. */

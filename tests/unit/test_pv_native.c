@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "tests/fake/fake_hypercalls.h"
@@ -424,12 +425,72 @@ END_TEST
 
 /* ---- firmware ---- */
 
-START_TEST(roots_that_are_none_lead_nowhere)
-{
-	uint8_t rsdp[36] = "RSD PTR ";
+/* Tables must lie below 4 GiB, as addresses of 32 bits name them: a page of this process there. */
+static uint8_t *low;
 
-	ck_assert_uint_eq(pv_native_find_off_port("not one, surely, of any length at all"), 0);
-	ck_assert_uint_eq(pv_native_find_off_port(rsdp), 0); /* its table's address is 0 */
+static void put32(unsigned int at, uint32_t v)
+{
+	memcpy(low + at, &v, sizeof(v));
+}
+
+static void put_tables(void)
+{
+	low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
+	           0);
+	ck_assert_ptr_ne(low, MAP_FAILED);
+	memcpy(low, "RSD PTR ", 8);
+	put32(16, (uint32_t)(uintptr_t)low + 100);
+	memcpy(low + 100, "RSDT", 4);
+	put32(104, 36 + 8);
+	put32(136, (uint32_t)(uintptr_t)low + 200); /* another table first */
+	put32(140, (uint32_t)(uintptr_t)low + 300);
+	memcpy(low + 200, "APIC", 4);
+	put32(204, 36);
+	memcpy(low + 300, "FACP", 4);
+	put32(304, 116);
+	put32(364, 0xb004);
+}
+
+static uint16_t find(void)
+{
+	return pv_native_find_off_port((uintptr_t)low, (uintptr_t)low + 4096);
+}
+
+START_TEST(port_is_found_through_the_tables)
+{
+	put_tables();
+	ck_assert_uint_eq(find(), 0xb004);
+}
+END_TEST
+
+static const struct {
+	unsigned int at;
+	uint32_t v;
+} spoilt[] = {
+	{ 0, 0 },            /* no root */
+	{ 16, 0 },           /* no table behind it */
+	{ 16, 0xfffffff0 },  /* one that is not mapped */
+	{ 100, 0 },          /* another one */
+	{ 104, 10 },         /* too short for its own header */
+	{ 104, 0xffffffff }, /* longer than what is mapped */
+	{ 300, 0 },          /* no FADT */
+	{ 304, 66 },         /* one that ends before the port */
+	{ 304, 5000 },
+	{ 140, 0x1000 },
+};
+
+START_TEST(spoilt_tables_lead_nowhere)
+{
+	put_tables();
+	put32(spoilt[_i].at, spoilt[_i].v);
+	ck_assert_uint_eq(find(), 0);
+}
+END_TEST
+
+START_TEST(no_root_leads_nowhere)
+{
+	ck_assert_uint_eq(pv_native_find_off_port(0, 1ull << 32), 0);
+	ck_assert_uint_eq(pv_native_find_off_port(~0ull, 1ull << 32), 0);
 }
 END_TEST
 
@@ -449,6 +510,7 @@ Suite *pv_native_suite(void)
 	tcase_add_test(tc, bytes_go_out_as_the_chip_takes_them);
 	tcase_add_test(tc, input_comes_by_interrupts);
 	tcase_add_test(tc, ports_are_made_and_closed);
+	tcase_add_test(tc, port_is_found_through_the_tables);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("limits");
 	tcase_add_checked_fixture(tc, setup, NULL);
@@ -463,7 +525,8 @@ Suite *pv_native_suite(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, too_much_input_is_cut);
 	tcase_add_loop_test(tc, bad_ports_are_refused, 0, 5);
-	tcase_add_test(tc, roots_that_are_none_lead_nowhere);
+	tcase_add_loop_test(tc, spoilt_tables_lead_nowhere, 0, 10);
+	tcase_add_test(tc, no_root_leads_nowhere);
 	suite_add_tcase(s, tc);
 	return s;
 }
