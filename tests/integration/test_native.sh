@@ -17,7 +17,7 @@ native() {
 }
 
 # The plainest form, as a person would type it.
-limited 30 "$qemu" -kernel "$GUESTS/hello" -nographic </dev/null >"$work/out" 2>"$work/err"
+limited 60 "$qemu" -kernel "$GUESTS/hello" -nographic </dev/null >"$work/out" 2>"$work/err"
 expect "hello powers off" 0 $?
 contains "hello speaks" "$work/out" 'hello: [0-9]+ KiB of memory'
 
@@ -25,14 +25,14 @@ contains "hello speaks" "$work/out" 'hello: [0-9]+ KiB of memory'
 for cpu in qemu64 max; do
 	only=
 	[ "$cpu" = max ] && only=only=fp
-	native 60 "$GUESTS/selftest" "$only" -cpu "$cpu" </dev/null
+	native 120 "$GUESTS/selftest" "$only" -cpu "$cpu" </dev/null
 	expect "$cpu: selftest powers off" 0 "$rc"
 	contains "$cpu: selftest closes" "$work/out" '^selftest: [0-9]+ passed, 0 failed'
 	grep -v ': of the paravirtual machine$' "$work/out" >"$work/claims"
 	verdicts "$cpu" "$work/claims"
 done
 
-native 60 "$GUESTS/unix" run=utest </dev/null
+native 200 "$GUESTS/unix" run=utest </dev/null
 expect "utest powers off" 0 "$rc"
 contains "utest closes" "$work/out" '^utest: [0-9]+ passed, 0 failed'
 contains "init tells the status" "$work/out" '^unix: utest exited 0$'
@@ -42,18 +42,19 @@ verdicts "utest" "$work/out"
 mkfifo "$work/keys"
 (
 	exec 3<>"$work/keys"
-	for _ in $(seq 300); do grep -q '\$' "$work/raw" 2>/dev/null && break; sleep 0.1; done
+	for _ in $(seq 900); do grep -q '\$' "$work/raw" 2>/dev/null && break; sleep 0.1; done
 	printf 'echo a b c | cat | wc\nls bin/utest\nexit 7\n' >&3
 	sleep 1
 ) &
-native 60 "$GUESTS/unix" "" <"$work/keys"
+children+=($!)
+native 120 "$GUESTS/unix" "" <"$work/keys"
 expect "shell: powers off" 0 "$rc"
 contains "shell: a pipe" "$work/out" '^ *1 +3 +6'
 contains "shell: its end" "$work/out" 'exited 7'
 
 # Programs from a ramdisk, which the loader leaves wherever it likes.
 if [ -f "$O/unix.cpio" ]; then
-	native 60 "$GUESTS/unix" "run=echo from the ramdisk" -initrd "$O/unix.cpio" </dev/null
+	native 120 "$GUESTS/unix" "run=echo from the ramdisk" -initrd "$O/unix.cpio" </dev/null
 	contains "ramdisk: its programs run" "$work/out" '^from the ramdisk'
 fi
 finish
