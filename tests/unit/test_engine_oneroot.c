@@ -255,7 +255,8 @@ START_TEST(kicks_find_the_mode_that_runs)
 		bool there;
 
 		run();
-		ck_assert_msg(e.kind == HV_EXIT_KICKED, "kind %d vector %u", e.kind, e.vector);
+		ck_assert_msg(e.kind == HV_EXIT_KICKED, "kind %d vector %u: %s", e.kind, e.vector,
+		              e.kind == HV_EXIT_DEAD ? e.why : "");
 		ck_assert_uint_eq(v->regs.r15, 0x1515);
 		there = v->regs.rip - kernel < size || v->regs.rip - WORLD_HCALL < HV_PAGE_SIZE;
 		ck_assert_int_eq(v->in_kernel, there);

@@ -180,6 +180,7 @@ struct pe_vcpu {
 	atomic_bool kicked;   /* vcpu_kick() since hv_vcpu_tick() last ran */
 	atomic_bool sleeping; /* the vCPU thread sleeps, or is about to, on the bell of `current` */
 	atomic_bool yielding; /* it gives way instead: the guest itself must be stopped */
+	_Atomic uint64_t next_kick; /* when a kicker may do that again in this run */
 
 	_Atomic(_Atomic uint32_t *) bell; /* where it sleeps */
 
@@ -317,7 +318,8 @@ void pe_script_aim(struct pe_domain *pd, unsigned slot);
 uint64_t
 pe_tramp_address(const char *label); /* where a label of the trampoline lies in a guest process */
 extern const char pe_trampoline[], pe_tramp_hypercall[], pe_tramp_signal[], pe_tramp_vcpu[],
-	pe_tramp_native_iret[], pe_tramp_native_sysret[], pe_tramp_mapper[], pe_tramp_script[], pe_tramp_nursery[], pe_tramp_end[];
+	pe_tramp_native_iret[], pe_tramp_native_sysret[], pe_tramp_mapper[], pe_tramp_script[],
+	pe_tramp_nursery[], pe_tramp_end[];
 
 /* filter.c: both write a struct sock_fprog at `to`, whose address in the process is `at`. */
 void pe_filter_vcpu(uint8_t *to, uint64_t at);

@@ -341,6 +341,7 @@ struct pe_proc *pe_wait(struct pe_vcpu *pv, struct pe_proc *p, struct pe_proc *p
 	struct pe_proc *stopped;
 
 	set_bell(pv, &r);
+	atomic_store(&pv->next_kick, 0);
 	pe_go(p);
 	if (spins)
 		spin(pv, &r);
@@ -402,9 +403,14 @@ void pe_vcpu_kick(struct hv_vcpu *v)
 	atomic_store(&pv->kicked, true);
 	if (atomic_load(&pv->yielding)) {
 		pthread_mutex_lock(&pv->kick_lock);
-		if (pv->current) {
+		if (pv->current && pe_now() >= atomic_load(&pv->next_kick)) {
 			struct runners r = runners(pv->current, pv->partner);
 
+			/*
+			 * One signal stops it. Where the host is crowded it may take the guest longer to be given
+			 * one than us to send the next, and each takes its room on the signal stack.
+			 */
+			atomic_store(&pv->next_kick, pe_now() + REKICK_NS);
 			stop_guest(&r);
 		}
 		pthread_mutex_unlock(&pv->kick_lock);
