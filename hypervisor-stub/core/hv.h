@@ -136,6 +136,7 @@ struct hv_vcpu {
 	} missed;          /* a program's fault that its kernel has not mapped a page for yet */
 	struct hv_native { /* a kernel that believes to be at ring 0 (fullvirt/); the core never looks */
 		bool is_on;
+		bool asks;                            /* its next iretq to user mode comes to us */
 		uint16_t kernel_cs, user_cs, user_ss; /* as its own tables have them */
 		uint32_t fmask;                       /* flags that a system call clears */
 	} native;

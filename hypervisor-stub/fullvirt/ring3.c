@@ -272,6 +272,7 @@ static void tell_engine(struct fv_cpu *c)
 	c->v->native.user_cs = (uint16_t)((user + 16) | 3);
 	c->v->native.user_ss = (uint16_t)((user + 8) | 3);
 	c->v->native.fmask = (uint32_t)c->fmask;
+	c->v->native.asks = c->missed.is_set;
 	if (c->cpl)
 		c->v->native.kernel_cs = (uint16_t)(c->star >> 32) & 0xfffc;
 	c->v->traps.syscall.va = c->efer & EFER_SCE ? c->lstar : 0;
@@ -316,6 +317,8 @@ static void run_natively(struct fv_cpu *c)
 	handle(c, &exit);
 	if (!c->cpl)
 		fv_patch_finish(c);
+	else if (c->missed.is_set)
+		fv_fill_missed(c);
 }
 
 static void look_at_code(struct fv_cpu *c)

@@ -171,6 +171,13 @@ struct fv_new_base {
 	uint64_t value;
 };
 
+/* A program's fault that its kernel has not returned from yet. */
+struct fv_missed {
+	bool is_set;
+	uint64_t va;
+	uint32_t error;
+};
+
 struct fv_cpu {
 	struct fv_machine *m;
 	struct hv_machine *hv;
@@ -194,6 +201,7 @@ struct fv_cpu {
 	mfn_t kernel_root;
 	struct fv_shadow kernel;
 	struct fv_view view[FV_MAX_VIEWS], *user; /* the current one, or NULL */
+	struct fv_missed missed;
 	uint64_t clock;
 	bool dropped; /* the engine was told of removals and has not been made to act yet */
 
@@ -261,6 +269,8 @@ void fv_set_segments(struct fv_cpu *c);
 
 /* ring3_miss.c */
 void fv_miss(struct fv_cpu *c, uint64_t va, uint32_t pfec);
+/* The kernel goes back to a program whose fault it has had: what it mapped is filled at once. */
+void fv_fill_missed(struct fv_cpu *c);
 void fv_load_cr3(struct fv_cpu *c, uint64_t cr3);
 void fv_flush_all(struct fv_cpu *c); /* all tables are looked at again */
 void fv_flush_page(struct fv_cpu *c, uint64_t va);

@@ -381,3 +381,20 @@ void fv_miss(struct fv_cpu *c, uint64_t va, uint32_t error)
 	if (!fill_data(c, va, &w))
 		fv_emulate(c); /* where the engine maps nothing */
 }
+
+/*
+ * Else the program would fault again, only for us to fill. Its fault may be another program's by now, or may
+ * have been an offence: then nothing is filled, and it faults as it must.
+ */
+void fv_fill_missed(struct fv_cpu *c)
+{
+	const struct fv_paging p = fv_paging(c);
+	unsigned access = FV_WALK_USER | (c->missed.error & PFEC_W ? FV_WALK_WRITE : 0);
+	struct fv_walk w;
+	uint32_t pfec;
+
+	c->missed.is_set = false;
+	fv_walk(&p, c->missed.va, &w);
+	if (w.present && fv_is_ram(&c->mem, w.gpa) && fv_walk_allow(&p, &w, access, &pfec))
+		fill_data(c, c->missed.va, &w);
+}

@@ -89,7 +89,7 @@ static enum x86_result read_code(struct fv_cpu *c, uint16_t selector, struct x86
 {
 	uint64_t bad = 0;
 	uint32_t pfec = 0;
-	bool faulted;
+	bool faulted = false;
 
 	if (!(selector & 0xfffc) || !fv_descriptor(c, selector, cs, &faulted, &bad, &pfec))
 		return faulted ? raise_page(f, bad, pfec)
@@ -198,6 +198,8 @@ void fv_fault(struct fv_cpu *c, const struct x86_fault *f)
 	fv_count(c->m, f->vector == X86_VECTOR_PF ? FV_EXIT_FAULT : FV_EXIT_EXCEPTION);
 	if (f->vector == X86_VECTOR_PF)
 		c->page->cr2 = f->cr2;
+	if (f->vector == X86_VECTOR_PF && c->cpl)
+		c->missed = (struct fv_missed){ true, f->cr2, f->error };
 	deliver(c, (struct event){ f->vector, f->has_error, false, f->error });
 }
 

@@ -112,6 +112,7 @@
 #define CTL_NATIVE       0x0c4 /* u32: this is one */
 #define CTL_NATIVE_CS    0x0c8 /* u32: its code selector, for returns from kernel to kernel */
 #define CTL_NATIVE_FMASK 0x0cc /* u32: flags that a system call clears */
+#define CTL_NATIVE_ASKS  0x0d0 /* u32: its next iretq to user mode is not carried out in place */
 #define CTL_REGS      0x100 /* 15 u64 in the order of struct hv_regs, then an iret frame */
 #define CTL_ANSWERED  0x1a0 /* u32: sequence number of the last exit that was answered */
 #define CTL_ORDERS    0x1000

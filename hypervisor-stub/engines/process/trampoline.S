@@ -569,6 +569,8 @@ touch_native_iret:
 	jmp	*STATE(STATE_RETURN + RETURN_RIP)
 1:	cmpl	$0, CTL(CTL_PEER)
 	je	native_slow_iret
+	cmpl	$0, CTL(CTL_NATIVE_ASKS)
+	jne	native_slow_iret
 	cmp	CTL(CTL_USER_CS), %ecx
 	jne	native_slow_iret
 	movzwl	32(%rsp), %ecx
