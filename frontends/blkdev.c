@@ -5,6 +5,7 @@
 #include "frontends/blkdev.h"
 
 #include "abi/errno.h"
+#include "pvops/barrier.h"
 
 static int do_and_wait(struct blkdev *dev, struct blkdev_req *req)
 {
@@ -54,4 +55,21 @@ int blkdev_discard(struct blkdev *dev, uint64_t sector, uint64_t nr_sectors)
 		                  .nr_sectors = nr_sectors };
 
 	return do_and_wait(dev, &req);
+}
+
+unsigned blkdev_deliver(struct blkdev_req *list)
+{
+	unsigned n;
+
+	for (n = 0; list; n++) {
+		struct blkdev_req *req = list;
+		void (*done)(struct blkdev_req *) = req->done;
+
+		list = req->dev.next;
+		req->result = req->dev.error;
+		pv_store_release(&req->finished, true);
+		if (done)
+			done(req);
+	}
+	return n;
 }

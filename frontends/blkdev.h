@@ -178,6 +178,12 @@ static inline int blkdev_wait(struct blkdev *dev, struct blkdev_req *req)
 	return dev->ops->wait(dev, req);
 }
 
+/*
+ * For the devices themselves: hands over requests that are over, a list by dev.next, their results in
+ * dev.error. Each is its caller's as soon as it is finished. No lock held. Returns how many.
+ */
+unsigned blkdev_deliver(struct blkdev_req *list);
+
 /* ---- the disks of the paravirtual machine (blkfront.c, blkfront_xs.c) ---- */
 
 /* What a kernel may ask for; 0 or NULL is the default. What the other side does not offer is less. */

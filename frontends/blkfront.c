@@ -85,24 +85,6 @@ static void finish_if_over(struct blkfront_queue *q, struct blkdev_req *req)
 		finish(q, req);
 }
 
-/* Without the lock. The request is the caller's as soon as it is finished. */
-static unsigned deliver(struct blkdev_req *list)
-{
-	unsigned n;
-
-	for (n = 0; list; n++) {
-		struct blkdev_req *req = list;
-		void (*done)(struct blkdev_req *) = req->done;
-
-		list = req->dev.next;
-		req->result = req->dev.error;
-		pv_store_release(&req->finished, true);
-		if (done)
-			done(req);
-	}
-	return n;
-}
-
 /* ---- sending; the queue's lock is held ------------------------------------------------------- */
 
 /* A device without a cache has nothing to flush; what is alike in all has one part. */
@@ -301,7 +283,7 @@ static unsigned tell(struct blkfront_queue *q, bool notify, struct blkdev_req *l
 	if (!list)
 		return 0;
 	irq = pv_irq_save();
-	n = deliver(list);
+	n = blkdev_deliver(list);
 	pv_irq_restore(irq);
 	if (pv_load(&f->sleepers))
 		pv_wake(&f->common.q);

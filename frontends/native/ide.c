@@ -45,7 +45,7 @@ static void finish_first(struct ide_channel *ch, int result)
 	if (!ch->first)
 		ch->last = NULL;
 	ch->call_backs -= req->done != NULL;
-	req->result = result;
+	req->dev.error = result;
 	req->dev.next = NULL;
 	while (*at) /* in the order in which they came */
 		at = &(*at)->dev.next;
@@ -101,22 +101,6 @@ static void work(struct ide_channel *ch)
 
 /* ---- without the lock ------------------------------------------------------------------------- */
 
-static unsigned deliver(struct blkdev_req *list)
-{
-	unsigned n;
-
-	for (n = 0; list; n++) {
-		struct blkdev_req *req = list;
-		void (*done)(struct blkdev_req *) = req->done;
-
-		list = req->dev.next;
-		pv_store_release(&req->finished, true);
-		if (done)
-			done(req);
-	}
-	return n;
-}
-
 /*
  * One at a time: who finds somebody at it leaves it to them to look again. So a call-back that submits
  * does not nest.
@@ -139,7 +123,7 @@ static unsigned run(struct ide_channel *ch, bool look)
 		ch->finished = NULL;
 		wake = list && ch->sleepers;
 		pv_spin_unlock_irq(&ch->lock, irq);
-		n += deliver(list);
+		n += blkdev_deliver(list);
 		if (wake)
 			pv_wake(&ch->q);
 		irq = pv_spin_lock_irq(&ch->lock);

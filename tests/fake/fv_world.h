@@ -17,7 +17,8 @@ struct fv_world {
 	struct fv_bus *bus; /* pc's */
 	uint8_t *low, *high;
 	char text[8192];            /* on the console */
-	size_t text_len, text_room; /* room: bytes that the sink takes now */
+	atomic_size_t text_len;
+	size_t text_room; /* bytes that the sink takes now */
 	atomic_uint kicks, output_waits, input_rooms, complaints;
 	atomic_ullong wrote; /* bytes */
 	unsigned powers;

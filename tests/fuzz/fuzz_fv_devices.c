@@ -17,10 +17,11 @@
 
 #include "backends/netpkt.h"
 #include "tests/fake/fv_world.h"
+#include "tests/fake/lazy_store.h"
 
 int fuzz_fv_devices(const uint8_t *data, size_t len);
 
-#define DISK_BYTES (1u << 20)
+#define DISK_BYTES (1u << 18)
 #define TABLES     0x1000u
 #define TABLE_LEN  256u
 #define MAX_STEPS  512
@@ -34,67 +35,7 @@ static void require(bool holds)
 		abort();
 }
 
-/* ---- a disk ----------------------------------------------------------------------------------- */
-
-static struct {
-	struct blkstore s;
-	uint8_t *bytes;
-	struct blkstore_req *held;
-	bool is_lazy;
-} disk;
-
-static int perform(struct blkstore_req *req)
-{
-	uint64_t done = 0;
-
-	require(req->offset % 512 == 0 && req->len % 512 == 0);
-	require(req->len <= DISK_BYTES && req->offset <= DISK_BYTES - req->len);
-	for (unsigned i = 0; i < req->nr_iov; i++) {
-		uint8_t *at = disk.bytes + req->offset + done;
-
-		done += req->iov[i].iov_len;
-		require(done <= req->len);
-		if (req->op == BLKSTORE_WRITE)
-			memcpy(at, req->iov[i].iov_base, req->iov[i].iov_len);
-		else
-			memcpy(req->iov[i].iov_base, at, req->iov[i].iov_len);
-	}
-	require(done == req->len);
-	return 0;
-}
-
-static int disk_try(struct blkstore *s, struct blkstore_req *req)
-{
-	(void)s;
-	return disk.is_lazy ? -EAGAIN : perform(req);
-}
-
-static void disk_submit(struct blkstore *s, struct blkstore_req *req, bool batch)
-{
-	(void)s;
-	(void)batch;
-	require(!disk.held);
-	disk.held = req;
-}
-
-static uint64_t disk_size(struct blkstore *s)
-{
-	(void)s;
-	return DISK_BYTES;
-}
-
-static void answer(int rc)
-{
-	struct blkstore_req *req = disk.held;
-
-	disk.held = NULL;
-	if (req)
-		req->done(req, rc ? rc : perform(req));
-}
-
-static const struct blkstore_ops disk_ops = { .try = disk_try,
-	                                      .submit = disk_submit,
-	                                      .size = disk_size };
+static struct lazy_store disk;
 
 /* ---- a wire ----------------------------------------------------------------------------------- */
 
@@ -248,7 +189,8 @@ static void take_step(const uint8_t *step)
 		break;
 	case 13:
 		disk.is_lazy = step[1] & 1;
-		answer(step[1] & 2 ? -EIO : 0);
+		disk.error = step[1] & 2 ? -EIO : 0;
+		lazy_store_answer(&disk);
 		break;
 	case 14:
 		if (fv_irq_pending(w.bus))
@@ -289,11 +231,8 @@ int fuzz_fv_devices(const uint8_t *data, size_t len)
 
 	if (len < TABLE_LEN + 8)
 		return 0;
-	memset(&disk, 0, sizeof(disk));
+	lazy_store_open(&disk, DISK_BYTES);
 	memset(&wire, 0, sizeof(wire));
-	disk.bytes = calloc(1, DISK_BYTES);
-	require(disk.bytes);
-	disk.s = (struct blkstore){ .ops = &disk_ops, .block = 512, .can_flush = true };
 	wire.p = (struct netport){ .ops = &wire_ops, .offload = data[0] & 1 };
 	wire.room = UINT32_MAX;
 	fv_world_config(&w, &config);
@@ -305,9 +244,9 @@ int fuzz_fv_devices(const uint8_t *data, size_t len)
 	for (size_t at = TABLE_LEN, n = 0; at + 8 <= len && n < MAX_STEPS; at += 8, n++)
 		take_step(data + at);
 	disk.is_lazy = false;
-	while (disk.held)
-		answer(0);
+	while (lazy_store_answer(&disk))
+		;
 	fv_world_stop(&w);
-	free(disk.bytes);
+	lazy_store_close(&disk);
 	return 0;
 }

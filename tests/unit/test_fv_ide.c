@@ -10,6 +10,7 @@
 
 #include "hypervisor-stub/fullvirt/ide.h"
 #include "tests/fake/fv_world.h"
+#include "tests/fake/lazy_store.h"
 
 Suite *fv_ide_suite(void);
 
@@ -20,81 +21,19 @@ Suite *fv_ide_suite(void);
 #define CMD          0x1f0
 #define LAST         0x80000000u
 
-/* ---- storage whose answers the test gives ----------------------------------------------------- */
-
-struct lazy {
-	struct blkstore s;
-	uint8_t bytes[SECTORS * 512];
-	bool is_lazy;
-	int error;
-	struct blkstore_req *held;
-	unsigned flushes, calls;
-	uint64_t size;
-};
-
-static struct lazy disk;
+static struct lazy_store disk;
 static struct fv_world w;
-
-static int perform(struct lazy *l, struct blkstore_req *req)
-{
-	uint8_t *at = l->bytes + req->offset;
-
-	l->calls++;
-	if (l->error)
-		return l->error;
-	l->flushes += req->op == BLKSTORE_FLUSH;
-	ck_assert_uint_le(req->offset + req->len, sizeof(l->bytes));
-	for (unsigned i = 0; i < req->nr_iov; i++) {
-		if (req->op == BLKSTORE_WRITE)
-			memcpy(at, req->iov[i].iov_base, req->iov[i].iov_len);
-		else
-			memcpy(req->iov[i].iov_base, at, req->iov[i].iov_len);
-		at += req->iov[i].iov_len;
-	}
-	ck_assert_uint_eq((uint64_t)(at - l->bytes), req->offset + req->len);
-	return 0;
-}
-
-static int lazy_try(struct blkstore *s, struct blkstore_req *req)
-{
-	struct lazy *l = (struct lazy *)s;
-
-	return l->is_lazy ? -EAGAIN : perform(l, req);
-}
-
-static void lazy_submit(struct blkstore *s, struct blkstore_req *req, bool batch)
-{
-	(void)batch;
-	((struct lazy *)s)->held = req;
-}
-
-static uint64_t lazy_size(struct blkstore *s)
-{
-	return ((struct lazy *)s)->size;
-}
 
 static void answer(void)
 {
-	struct blkstore_req *req = disk.held;
-
-	ck_assert_ptr_nonnull(req);
-	disk.held = NULL;
-	req->done(req, perform(&disk, req));
+	ck_assert(lazy_store_answer(&disk));
 }
 
 static void start(void)
 {
-	static const struct blkstore_ops ops = { .try = lazy_try,
-		                                 .submit = lazy_submit,
-		                                 .size = lazy_size };
 	struct fv_pc_config config;
 
-	memset(&disk, 0, sizeof(disk));
-	disk.s = (struct blkstore){ .ops = &ops, .block = 512, .physical_block = 4096 };
-	disk.s.can_flush = true;
-	disk.size = sizeof(disk.bytes);
-	for (unsigned i = 0; i < sizeof(disk.bytes); i++)
-		disk.bytes[i] = (uint8_t)(i / 512 + i);
+	lazy_store_open(&disk, SECTORS * 512);
 	fv_world_config(&w, &config);
 	config.disks[0] = &disk.s;
 	fv_world_start(&w, &config);
@@ -104,6 +43,7 @@ static void start(void)
 static void stop(void)
 {
 	fv_world_stop(&w);
+	lazy_store_close(&disk);
 }
 
 /* ---- the guest -------------------------------------------------------------------------------- */
@@ -416,7 +356,7 @@ START_TEST(dma_writes_and_the_master_may_start_first)
 	expect(0x50, 0);
 	ck_assert_uint_eq(disk.bytes[8 * 512], 0x77);
 	ck_assert_uint_eq(disk.bytes[136 * 512 - 1], 0x77);
-	ck_assert_uint_eq(disk.bytes[136 * 512], (uint8_t)136);
+	ck_assert_uint_eq(disk.bytes[136 * 512], (uint8_t)(136 * 7));
 	ck_assert_uint_eq(disk.calls, 1);
 	ck_assert_uint_eq(atomic_load(&w.wrote), 0);
 }

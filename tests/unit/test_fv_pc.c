@@ -370,7 +370,7 @@ START_TEST(what_is_written_reaches_the_console)
 	ck_assert_mem_eq(w.text, line, 6);
 	/* A part of a line follows by itself. */
 	out(0x3f8, 'x');
-	for (unsigned i = 0; i < 100000 && *(volatile size_t *)&w.text_len < 7; i++)
+	for (unsigned i = 0; i < 100000 && w.text_len < 7; i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	ck_assert_uint_eq(w.text_len, 7);
 }

@@ -18,6 +18,7 @@
 #include "pvops/native/irq.h"
 #include "pvops/native/pic.h"
 #include "tests/fake/fv_world.h"
+#include "tests/fake/lazy_store.h"
 
 Suite *native_ide_suite(void);
 
@@ -70,60 +71,13 @@ const struct pv_hooks pv_hooks = { .wait = hook_wait, .wake = hook_wake, .log = 
 
 /* ---- the disk ---------------------------------------------------------------------------------- */
 
-static struct {
-	struct blkstore s;
-	uint8_t *bytes;
-	struct blkstore_req *held;
-	bool is_lazy;
-	int error;
-	unsigned calls, flushes;
-} disk;
-
-static int perform(struct blkstore_req *req)
-{
-	uint8_t *at = disk.bytes + req->offset;
-
-	disk.calls++;
-	disk.flushes += req->op == BLKSTORE_FLUSH;
-	for (unsigned i = 0; i < req->nr_iov; i++) {
-		if (req->op == BLKSTORE_WRITE)
-			memcpy(at, req->iov[i].iov_base, req->iov[i].iov_len);
-		else
-			memcpy(req->iov[i].iov_base, at, req->iov[i].iov_len);
-		at += req->iov[i].iov_len;
-	}
-	return disk.error;
-}
-
-static int disk_try(struct blkstore *s, struct blkstore_req *req)
-{
-	(void)s;
-	return disk.is_lazy ? -EAGAIN : perform(req);
-}
-
-static void disk_submit(struct blkstore *s, struct blkstore_req *req, bool batch)
-{
-	(void)s;
-	(void)batch;
-	disk.held = req;
-}
-
-static uint64_t disk_size(struct blkstore *s)
-{
-	(void)s;
-	return SECTORS * 512ull;
-}
+static struct lazy_store disk;
 
 /* The storage answers all that the drive asks for. */
 static void answer_all(void)
 {
-	while (disk.held) {
-		struct blkstore_req *req = disk.held;
-
-		disk.held = NULL;
-		req->done(req, perform(req));
+	while (lazy_store_answer(&disk))
 		interrupt();
-	}
 }
 
 static struct blkdev *dev;
@@ -138,22 +92,15 @@ static int found(const char *node, unsigned vdev, void *arg)
 
 static void start(void)
 {
-	static const struct blkstore_ops ops = { .try = disk_try,
-		                                 .submit = disk_submit,
-		                                 .size = disk_size };
 	struct fv_pc_config config;
 	unsigned n = 0;
 
 	fake_hypercalls_reset();
 	pv_ops.time.now_ns = fv_now;
-	disk.bytes = malloc(SECTORS * 512);
+	lazy_store_open(&disk, SECTORS * 512);
 	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
 	             -1, 0);
-	ck_assert(disk.bytes && arena != MAP_FAILED);
-	for (uint32_t i = 0; i < SECTORS * 512; i++)
-		disk.bytes[i] = (uint8_t)(i / 512 * 7 + i);
-	disk.s = (struct blkstore){ .ops = &ops, .block = 512, .physical_block = 4096 };
-	disk.s.can_flush = true;
+	ck_assert(arena != MAP_FAILED);
 	fv_world_config(&w, &config);
 	config.ram[2] = (struct fv_pc_ram){ (uintptr_t)arena, ARENA, arena };
 	config.nr_ram = 3;
@@ -172,7 +119,7 @@ static void stop(void)
 	blkdev_close(dev);
 	fv_world_stop(&w);
 	munmap(arena, ARENA);
-	free(disk.bytes);
+	lazy_store_close(&disk);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------- */
