@@ -237,7 +237,7 @@ check-guest: all hostile-bins net-bins bench-bins fullvirt-bins
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
 .PHONY: check-linux
-check-linux: all $(O)/fullvirt/cpu $(if $(CHECK_LIBS),$(addprefix $(O)/tests/unit/,engine_kvm engine_hvm))
+check-linux: all $(O)/fullvirt/cpu $(if $(FULL),hostile-bins) $(if $(CHECK_LIBS),$(addprefix $(O)/tests/unit/,engine_kvm engine_hvm))
 	$(Q)tests/check.sh -t $(if $(FULL),2000,600) linux tests/linux/test_boot.sh tests/linux/test_range.sh tests/linux/test_kvm_amd.sh
 
 # ---- fuzzing: targets are plain functions ----------------------------------------------------

@@ -18,7 +18,7 @@ plan_linux() {
 	make_ramdisk "$ramdisk" "$kernel" "$O/bench/os-measure"
 	truncate -s 16M "$disk"
 	linux=("$PARAVANE" run --stats --engine kvm --timeout 800 --memory 256M --ramdisk "$ramdisk" --disk "$disk"
-		--cmdline "earlyprintk=xen console=hvc0 quiet do=count disk" "$kernel")
+		--cmdline "earlyprintk=xen console=hvc0 quiet do=disk,count" "$kernel")
 }
 
 here() {	# TITLE COMMAND...: the commands' own errors are part of what is counted

@@ -16,7 +16,7 @@ for kernel in $(linux_kernels); do
 	for vcpus in 1 2; do
 		start=$(ms)
 		head -c 16M /dev/urandom >"$disk"
-		boot "$kernel" "$vcpus" "do=work disk" --disk "$disk"
+		boot "$kernel" "$vcpus" do=disk,work --disk "$disk"
 		expect "$name, $vcpus vCPUs: powers off" 0 $?
 		contains "$name, $vcpus vCPUs: user space" "$work/out" "^guest: user space .* cpus $vcpus hypervisor xen"
 		contains "$name, $vcpus vCPUs: no warning" "$work/out" '^guest: warnings 0'

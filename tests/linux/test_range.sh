@@ -38,7 +38,7 @@ many() {	# KERNEL: all in one machine
 	disks
 	mkfifo "$keys"
 	exec 7<>"$keys"
-	if start "$1" 4 do=range --memory 256M "${options[@]}" --vif lan:x,mac=00:16:3e:00:00:10 --vif lan:y,mac=00:16:3e:00:00:11 \
+	if start "$1" 4 do=range,shutdown --memory 256M "${options[@]}" --vif lan:x,mac=00:16:3e:00:00:10 --vif lan:y,mac=00:16:3e:00:00:11 \
 		--vif lan:x,mac=00:16:3e:00:00:12 --vif lan:y,mac=00:16:3e:00:00:13; then
 		echo "a line of input" >&7
 		wait_for 1 '^guest: waits'
