@@ -118,7 +118,7 @@ END_TEST
 
 /*
  * The interrupt controller at vector 0x20, the timer at 50 Hz; three ticks wake the processor from
- * hlt and say a letter each.
+ * hlt and say a letter each. The handler returns with interrupts off, so that no host is too slow.
  */
 BLOB(ticks,
      "mov $0x9000, %esp\n"
@@ -132,12 +132,13 @@ BLOB(ticks,
      "mov $0x11, %al\n out %al, $0x20\n mov $0x20, %al\n out %al, $0x21\n"
      "mov $4, %al\n out %al, $0x21\n mov $1, %al\n out %al, $0x21\n mov $0xfe, %al\n out %al, "
      "$0x21\n"
-     "mov $0x34, %al\n out %al, $0x43\n mov $0x37, %al\n out %al, $0x40\n mov $0x5d, %al\n out %al, "
+     "mov $0x34, %al\n out %al, $0x43\n mov $0x37, %al\n out %al, $0x40\n mov $0x5d, %al\n out "
+     "%al, "
      "$0x40\n"
      "xor %ebx, %ebx\n"
      "2: sti\n hlt\n cli\n cmp $3, %ebx\n jb 2b\n" OFF "4: push %eax\n push %edx\n"
      "mov $0x3f8, %edx\n mov $'t', %al\n out %al, %dx\n inc %ebx\n"
-     "mov $0x20, %al\n out %al, $0x20\n pop %edx\n pop %eax\n pop %ecx\n add $4, %esp\n popf\n jmp "
+     "mov $0x20, %al\n out %al, $0x20\n pop %edx\n pop %eax\n pop %ecx\n add $8, %esp\n jmp "
      "*%ecx");
 
 START_TEST(an_interrupt_wakes_the_processor)
