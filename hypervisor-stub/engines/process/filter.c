@@ -3,7 +3,7 @@
  * The system-call filters of a guest process, as classic BPF.
  *
  * vCPU thread: futex wait and wake on words of its own group, and sched_yield; made from the
- * trampoline's page by 64-bit code. Guest code that jumps to the trampoline's system call
+ * trampoline's pages by 64-bit code. Guest code that jumps to the trampoline's system call
  * instruction gains only these. All else is SIGSYS: the guest's own system call.
  *
  * Mapper thread: also mapping its domain's memory, and unmapping, below PE_MAP_END only, and the

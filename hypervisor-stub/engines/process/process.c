@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process engine: guest code runs natively, each root of each vCPU in a Linux process that holds
- * guest pages, one page of trampoline and nothing else. docs/engines.md tells how and why.
+ * guest pages, two pages of trampoline and nothing else. docs/engines.md tells how and why.
  */
 #include <errno.h>
 #include <stdlib.h>

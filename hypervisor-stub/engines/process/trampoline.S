@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only code of ours in a guest process: one page, mapped at PE_CODE, read and execute.
+ * The only code of ours in a guest process: two pages, mapped at PE_CODE, read and execute.
  *
  * It is copied there from our own read-only data, so everything in it is addressed relative to rip:
  * the pages of the group lie at fixed distances (layout.h). Nothing here trusts the stack pointer
- * of the guest, and nothing here is trusted by us: guest code may jump to any byte of this page with
+ * of the guest, and nothing here is trusted by us: guest code may jump to any byte of them with
  * any registers, and gains what it could have done anyway (the filters see to system calls, ctl is
  * read-only, state is not believed).
  *
@@ -731,7 +731,7 @@ enter_in_place: /* rcx and r11 are set; the signal stack must be left when all i
 	pop	%rsp
 	jmp	*STATE(STATE_SCRATCH)
 
-inside:	/* rax = offset in this page */
+inside:	/* rax = offset in these pages */
 	cmp	$PE_SIG_KICK, %edi
 	je	go_back
 	cmp	$PE_SIG_TRAP, %edi
@@ -761,7 +761,7 @@ inside:	/* rax = offset in this page */
 3:	lea	UC_SIGINFO(%rdx), %rsi
 	jmp	report
 
-/* From, up to, where to go on instead; offsets in this page. */
+/* From, up to, where to go on instead; offsets in these pages. */
 fixups:
 	.word	touch_version - base, touch_version_end - base, slow - base
 	.word	touch_iret - base, touch_iret_end - base, slow_iret - base
@@ -1313,6 +1313,6 @@ pe_tramp_nursery:
 
 	.globl	pe_tramp_end
 pe_tramp_end:
-	.org	base + PE_CODE_SIZE /* an error when the page is full */
+	.org	base + PE_CODE_SIZE /* an error when the pages are full */
 
 	.section .note.GNU-stack, "", @progbits
