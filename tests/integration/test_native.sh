@@ -48,6 +48,8 @@ mkfifo "$work/keys"
 ) &
 children+=($!)
 native 120 "$GUESTS/unix" "" <"$work/keys"
+{ kill "${children[0]}"; wait "${children[0]}"; } 2>/dev/null
+children=()
 expect "shell: powers off" 0 "$rc"
 contains "shell: a pipe" "$work/out" '^ *1 +3 +6'
 contains "shell: its end" "$work/out" 'exited 7'

@@ -37,8 +37,12 @@ static void block_wakes_for_a_timer(void)
 	calls = 0;
 	deadline = pv_now_ns() + 5 * MS;
 	pv_timer_set(deadline);
-	while (!calls)
+	pv_irq_disable(); /* or it might come between the look and the sleep */
+	while (!calls) {
 		pv_irq_wait();
+		pv_irq_disable();
+	}
+	pv_irq_enable();
 	ST_CHECK(pv_now_ns() + 1000 >= deadline, "woke early");
 	ST_EQ(pv_evtchn_close(port), 0);
 }

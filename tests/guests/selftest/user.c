@@ -207,15 +207,23 @@ static void on_timer(evtchn_port_t port, void *arg)
 	(void)arg;
 }
 
+/*
+ * On a host so busy that the moment comes before the program has begun, tries again. Events are off
+ * from before the timer is set: one that came in the kernel would leave the program alone for ever.
+ */
 static void event_interrupts_a_program(void)
 {
 	evtchn_port_t port;
+	unsigned int tries = 0;
 
 	ST_EQ(open_space(PV_ROOTS_APART), 0);
 	ST_EQ(pv_evtchn_bind_virq(VIRQ_TIMER, 0, on_timer, NULL, &port), 0);
 	st_on_upcall = end_visit_by_event;
-	pv_timer_set(pv_now_ns() + 5000000);
-	go(st_user_spin, 0, 0);
+	do {
+		pv_irq_disable();
+		pv_timer_set(pv_now_ns() + 5000000);
+		go(st_user_spin, 0, 0);
+	} while (visit.rax <= 1000 && ++tries < 50);
 	st_on_upcall = NULL;
 	ST_EQ(visit.vector, PV_VECTOR_EVENT);
 	ST_EQ(visit.cs & 3, 3);
