@@ -4,7 +4,8 @@
  * engine's guest processes; what ring 0 would have done is emulated.
  *
  *   ring3.c       the way's table, the CPU's loop
- *   ring3_emu.c   one instruction of the guest's, by core/x86: memory, ports, the registers behind it
+ *   ring3_emu.c   one instruction of the guest's, by core/x86
+ *   ring3_mem.c   memory and devices' registers by virtual address
  *   ring3_sys.c   descriptors, control registers, MSRs, CPUID
  *   ring3_trap.c  exceptions, interrupts, syscall and sysret: by IDT, TSS and MSRs
  *   ring3_miss.c  a miss in the engine's mappings: what becomes of it
@@ -231,6 +232,11 @@ void fv_take_flags(struct fv_cpu *c);
 
 /* ring3_emu.c: one instruction at v->regs.rip. False when it cannot be done (the machine has ended). */
 bool fv_emulate(struct fv_cpu *c);
+/*
+ * ring3_mem.c: guest-physical address of va, for an access of FV_WALK_*; accessed and dirty are set. False
+ * with *pfec.
+ */
+bool fv_translate(struct fv_cpu *c, uint64_t va, unsigned access, uint64_t *gpa, uint32_t *pfec);
 /* Guest memory at an address as ring 0 sees it. False with *pfec: a page fault at *bad. */
 bool fv_read_va(struct fv_cpu *c, uint64_t va, void *buf, unsigned len, unsigned access,
                 uint64_t *bad, uint32_t *pfec);
