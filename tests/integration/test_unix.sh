@@ -60,6 +60,7 @@ for engine in $ENGINES; do
 
 	unix_run 4 $((STRESS_SECONDS + 30)) run=stress "$STRESS_SECONDS"
 	expect "$engine: stress powers off" 0 "$rc"
+	[ "$rc" = 0 ] || head -c 2000 "$work/err" | sed 's/^/    | /'
 	contains "$engine: stress leaves nothing behind" "$work/out" '^stress: nothing is left behind$'
 	contains "$engine: stress had something to do" "$work/out" '^stress: [1-9][0-9]* children$'
 
