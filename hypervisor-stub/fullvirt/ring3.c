@@ -148,7 +148,6 @@ static void breakpoint(struct fv_cpu *c)
 		return;
 	}
 	c->v->regs.rip--;
-	c->nr_trapped++;
 	fv_count(c->m, FV_EXIT_PRIVILEGED);
 	fv_patch(c, c->v->regs.rip);
 	fv_emulate(c);

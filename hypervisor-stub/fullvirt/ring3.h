@@ -221,9 +221,8 @@ struct fv_cpu {
 	} patch[FV_MAX_PATCHES];
 	unsigned nr_patches;
 	bool patches_on;
-	bool pairs_on;
 
-	uint64_t nr_patched, nr_trapped, nr_flushes;
+	uint64_t nr_patched; /* since the start */
 };
 
 /* ring3.c: the interrupt flag from rflags to where the guest's code has it, and back. */

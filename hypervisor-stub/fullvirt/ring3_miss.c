@@ -122,7 +122,6 @@ void fv_flush_all(struct fv_cpu *c)
 {
 	if (!(c->cr0 & CR0_PG))
 		return;
-	c->nr_flushes++;
 	trim(c, &c->kernel, c->kernel_root);
 	fv_shadow_sync(&c->kernel, &c->mem, c->cr3);
 	if (c->user)

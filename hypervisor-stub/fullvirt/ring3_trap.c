@@ -200,7 +200,10 @@ void fv_fault(struct fv_cpu *c, const struct x86_fault *f)
 		c->page->cr2 = f->cr2;
 	if (f->vector == X86_VECTOR_PF && c->cpl)
 		c->missed = (struct fv_missed){ true, f->cr2, f->error };
-	deliver(c, (struct event){ f->vector, f->has_error, false, f->error });
+	/* A program may come by int3 and into only where the gate lets it. */
+	deliver(c, (struct event){ f->vector, f->has_error,
+	                           f->vector == X86_VECTOR_BP || f->vector == X86_VECTOR_OF,
+	                           f->error });
 }
 
 void fv_interrupt(struct fv_cpu *c, uint8_t vector)
