@@ -88,6 +88,21 @@ struct e1000 {
 	struct netdev_stats stats;
 };
 
+#ifdef PV_HOSTED_TEST
+/* A unit test supplies the card. */
+uint32_t pv_test_mmio_in(uint64_t address);
+void pv_test_mmio_out(uint64_t address, uint32_t value);
+
+static inline uint32_t e1000_read(const struct e1000 *e, uint32_t reg)
+{
+	return pv_test_mmio_in((uintptr_t)e->regs + reg);
+}
+
+static inline void e1000_write(const struct e1000 *e, uint32_t reg, uint32_t value)
+{
+	pv_test_mmio_out((uintptr_t)e->regs + reg, value);
+}
+#else
 static inline uint32_t e1000_read(const struct e1000 *e, uint32_t reg)
 {
 	return *(const volatile uint32_t *)(e->regs + reg);
@@ -97,6 +112,7 @@ static inline void e1000_write(const struct e1000 *e, uint32_t reg, uint32_t val
 {
 	*(volatile uint32_t *)(e->regs + reg) = value;
 }
+#endif
 
 /* As netfront_each(), netfront_open() and netfront_start(); the nodes are "e1000-0" and so on. */
 int e1000_each(int (*fn)(const char *node, unsigned handle, void *arg), void *arg);

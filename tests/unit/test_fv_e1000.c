@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backends/netpkt.h"
+#include "tests/fake/fv_wire.h"
 #include "tests/fake/fv_world.h"
 
 Suite *fv_e1000_suite(void);
@@ -26,72 +26,13 @@ enum { RDBAL = 0x2800, RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818 };
 enum { TDBAL = 0x3800, TDLEN = 0x3808, TDH = 0x3810, TDT = 0x3818 };
 enum { EOP = 0x01000000, IFCS = 0x02000000, TSE = 0x04000000, RS = 0x08000000, DEXT = 0x20000000 };
 
-/* ---- the wire --------------------------------------------------------------------------------- */
-
-struct wire {
-	struct netport p;
-	struct netport_sink sink;
-	uint8_t last[70000];
-	uint32_t last_len;
-	struct netpkt_meta last_meta;
-	unsigned sent, room, wakes; /* room: packets taken before it is full */
-};
-
-static struct wire wire;
+static struct fv_wire wire;
 static struct fv_world w;
-
-static int w_attach(struct netport *p, const struct netport_sink *sink, unsigned nr_queues)
-{
-	(void)p;
-	ck_assert(!sink || nr_queues == 1);
-	if (sink) {
-		wire.sink = *sink;
-		sink->carrier(sink->arg, true);
-	}
-	return 0;
-}
-
-static unsigned w_send(struct netport *p, unsigned queue, struct netpkt *pkts, unsigned nr)
-{
-	unsigned i;
-
-	(void)p;
-	(void)queue;
-	for (i = 0; i < nr && wire.room; i++, wire.room--) {
-		netpkt_copy_out(&pkts[i], 0, wire.last, pkts[i].len);
-		wire.last_len = pkts[i].len;
-		wire.last_meta = pkts[i].meta;
-		wire.sent++;
-	}
-	return i;
-}
-
-static void w_wake(struct netport *p, unsigned queue)
-{
-	(void)p;
-	(void)queue;
-	wire.wakes++;
-}
-
-static const struct netport_ops wire_ops = { .attach = w_attach, .send = w_send, .wake = w_wake };
 
 /* A packet from outside; how many bytes found room. */
 static uint32_t come(const void *bytes, uint32_t len, bool csum_valid)
 {
-	struct netpkt_meta meta = { .csum_valid = csum_valid };
-	struct iovec iov[NETPKT_MAX_IOV];
-	unsigned nr = wire.sink.begin(wire.sink.arg, 0, len, true, iov);
-	uint32_t done = 0;
-
-	for (unsigned i = 0; i < nr && done < len; i++) {
-		uint32_t n = iov[i].iov_len < len - done ? (uint32_t)iov[i].iov_len : len - done;
-
-		memcpy(iov[i].iov_base, (const uint8_t *)bytes + done, n);
-		done += n;
-	}
-	wire.sink.commit(wire.sink.arg, 0, &meta, nr ? len : 0);
-	wire.sink.flush(wire.sink.arg, 0);
-	return done;
+	return fv_wire_come(&wire, bytes, len, csum_valid);
 }
 
 /* ---- the guest -------------------------------------------------------------------------------- */
@@ -132,9 +73,7 @@ static void start_with(bool offload)
 {
 	struct fv_pc_config config;
 
-	memset(&wire, 0, sizeof(wire));
-	wire.p = (struct netport){ .ops = &wire_ops, .offload = offload };
-	wire.room = UINT32_MAX;
+	fv_wire_open(&wire, offload);
 	fv_world_config(&w, &config);
 	config.nets[0].port = &wire.p;
 	memcpy(config.nets[0].mac, "\x52\x54\0\x12\x34\x56", 6);
@@ -184,27 +123,6 @@ static void make_tcp(uint8_t *p, uint32_t len)
 	p[17] = (uint8_t)(len - 14);
 }
 
-static uint16_t sum(const uint8_t *p, size_t len, uint32_t start_value)
-{
-	uint32_t s = start_value;
-
-	for (size_t i = 0; i < len; i++)
-		s += i & 1 ? p[i] : (uint32_t)p[i] << 8;
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)s;
-}
-
-/* Whether IP's and TCP's sums of the last packet on the wire are right. */
-static void check_sums(void)
-{
-	uint32_t tcp_len = wire.last_len - 34;
-	uint32_t pseudo = sum(wire.last + 26, 8, 6 + tcp_len);
-
-	ck_assert_uint_eq(sum(wire.last + 14, 20, 0), 0xffff);
-	ck_assert_uint_eq(sum(wire.last + 34, tcp_len, pseudo), 0xffff);
-}
-
 static void context(unsigned i, uint32_t tucmd, uint32_t mss)
 {
 	set(desc(TX, i), 14 | 24 << 8 | 33 << 16, 34 | 50 << 8, DEXT | tucmd << 24,
@@ -241,7 +159,7 @@ START_TEST(sums_are_filled_in)
 	uint16_t pseudo;
 
 	make_tcp(p, 600);
-	pseudo = sum(p + 26, 8, 6 + 600 - 34);
+	pseudo = fv_wire_sum(p + 26, 8, 6 + 600 - 34);
 	p[50] = (uint8_t)(pseudo >> 8);
 	p[51] = (uint8_t)pseudo;
 	context(0, 3, 0);
@@ -252,7 +170,7 @@ START_TEST(sums_are_filled_in)
 		ck_assert(wire.last_meta.csum_partial);
 		ck_assert_uint_eq(wire.last_meta.csum_start, 34);
 	} else {
-		check_sums();
+		ck_assert(fv_wire_sums_are_right(&wire));
 	}
 }
 END_TEST
@@ -271,10 +189,10 @@ START_TEST(a_large_packet_is_cut_by_whoever_is_behind)
 		ck_assert_uint_eq(wire.last_meta.gso, NETPKT_GSO_TCPV4);
 		ck_assert_uint_eq(wire.last_meta.gso_size, 1460);
 		ck_assert_uint_eq(wire.last[16] << 8 | wire.last[17], 8000 - 14);
-		ck_assert_uint_eq(sum(wire.last + 14, 20, 0), 0xffff);
+		ck_assert_uint_eq(fv_wire_sum(wire.last + 14, 20, 0), 0xffff);
 	} else {
 		ck_assert_uint_eq(wire.sent, 6);
-		check_sums();
+		ck_assert(fv_wire_sums_are_right(&wire));
 	}
 }
 END_TEST
