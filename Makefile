@@ -60,6 +60,8 @@ GUEST_ELFS := $(foreach g,$(GUESTS),$(O)/guests/$(g))
 FAKE_OBJS  := $(patsubst %,$(O)/host/%.o,$(wildcard tests/fake/*.c))
 UNITS      := $(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c)))
 UNIT_BINS  := $(foreach u,$(UNITS),$(O)/tests/unit/$(u))
+# How many test programs run side by side: most of their time is waiting.
+CHECK_JOBS ?= $(shell n=$$(nproc 2>/dev/null); [ "$${n:-1}" -gt 1 ] && echo 2 || echo 1)
 
 # ---- main targets ----------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ units: $(UNIT_BINS)
 $(addprefix unit-,$(UNITS)): unit-%: $(O)/tests/unit/%
 	$(Q)$<
 check-unit: $(UNIT_BINS)
-	$(Q)tests/check.sh -t 90 unit $(UNIT_BINS)
+	$(Q)tests/check.sh -t 90 -j $(CHECK_JOBS) unit $(UNIT_BINS)
 
 # ---- the house: everything a person types -----------------------------------------------------
 
@@ -227,13 +229,15 @@ net-bins: $(O)/tests/netpeer $(O)/tests/netcheck
 demo: all $(O)/tests/netpeer
 	$(Q)tests/demo.sh
 
-INTEGRATION := $(sort $(wildcard tests/integration/test_*.sh))
+# Those that take longest begin first: two run side by side, and one alone at the end is time lost.
+INTEGRATION := $(patsubst %,tests/integration/test_%.sh,unix hostile cli)
+INTEGRATION += $(filter-out $(INTEGRATION),$(sort $(wildcard tests/integration/test_*.sh)))
 
 check: all units bench-bins
 	$(Q)tests/check-all.sh
 
 check-guest: all hostile-bins net-bins bench-bins fullvirt-bins
-	$(Q)tests/check.sh -t 400 guest $(INTEGRATION)
+	$(Q)tests/check.sh -t 400 -j $(CHECK_JOBS) guest $(INTEGRATION)
 
 # Stock Linux kernels of this machine's /boot on the kvm engine; FULL=1: all of them.
 .PHONY: check-linux

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The hypervisor is killed by SIGKILL at random moments, its start included: afterwards there is no process,
 # no file and no shared-memory object more than before.
+# alone: it counts what all of this machine's programs have in shared memory
 . "$(dirname "$0")/../lib.sh"
 KILLS=${KILLS:-200}
 
