@@ -351,6 +351,29 @@ int fv_ide_create(struct fv_ide **out, struct fv_bus *bus, struct fv_pci *pci,
 	return 0;
 }
 
+/* Storage that waits for what may never come (a server that has gone) fails it instead. */
+static void hurry(struct fv_ide_channel *ch, bool on)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct blkstore *s = ch->drive[i].store;
+
+		if (s && s->ops->hurry)
+			s->ops->hurry(s, on);
+	}
+}
+
+static void drain(struct fv_ide_channel *ch)
+{
+	hurry(ch, true);
+	fv_ide_lock(ch);
+	if (ch->phase == IDE_BUSY)
+		ch->cancel = IDE_STOP;
+	while (ch->phase == IDE_BUSY)
+		pthread_cond_wait(&ch->settled, &ch->lock);
+	pthread_mutex_unlock(&ch->lock);
+	hurry(ch, false);
+}
+
 void fv_ide_destroy(struct fv_ide *ide)
 {
 	if (ide->pci.pci)
@@ -358,12 +381,7 @@ void fv_ide_destroy(struct fv_ide *ide)
 	for (unsigned i = 0; i < 2; i++) {
 		struct fv_ide_channel *ch = &ide->ch[i];
 
-		fv_ide_lock(ch);
-		if (ch->phase == IDE_BUSY)
-			ch->cancel = IDE_STOP;
-		while (ch->phase == IDE_BUSY)
-			pthread_cond_wait(&ch->settled, &ch->lock);
-		pthread_mutex_unlock(&ch->lock);
+		drain(ch);
 		fv_range_unmap(ide->bus, &ch->task_file);
 		fv_range_unmap(ide->bus, &ch->control_port);
 		pthread_cond_destroy(&ch->settled);

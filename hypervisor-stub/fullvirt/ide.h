@@ -26,7 +26,7 @@ struct fv_ide_stats {
  */
 int fv_ide_create(struct fv_ide **out, struct fv_bus *bus, struct fv_pci *pci,
                   struct blkstore *const stores[FV_IDE_DRIVES]);
-/* Waits for what the storage has. The CPU runs no more. */
+/* Waits for what the storage has, which is told to hurry. The CPU runs no more. */
 void fv_ide_destroy(struct fv_ide *ide);
 /* Any thread. */
 void fv_ide_get_stats(struct fv_ide *ide, unsigned drive, struct fv_ide_stats *stats);

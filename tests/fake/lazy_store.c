@@ -56,6 +56,17 @@ static uint64_t size(struct blkstore *s)
 	return ((struct lazy_store *)s)->size;
 }
 
+/* What is held is answered, with an error. */
+static void hurry(struct blkstore *s, bool on)
+{
+	struct lazy_store *l = (struct lazy_store *)s;
+	int error = l->error;
+
+	l->error = on ? -EIO : error;
+	lazy_store_answer(l);
+	l->error = error;
+}
+
 bool lazy_store_answer(struct lazy_store *l)
 {
 	struct blkstore_req *req = l->held;
@@ -68,7 +79,9 @@ bool lazy_store_answer(struct lazy_store *l)
 
 void lazy_store_open(struct lazy_store *l, uint64_t bytes)
 {
-	static const struct blkstore_ops ops = { .try = try_now, .submit = submit, .size = size };
+	static const struct blkstore_ops ops = {
+		.try = try_now, .submit = submit, .size = size, .hurry = hurry
+	};
 
 	memset(l, 0, sizeof(*l));
 	l->s = (struct blkstore){

@@ -491,6 +491,16 @@ START_TEST(a_reset_or_a_stop_in_mid_transfer)
 }
 END_TEST
 
+START_TEST(the_machine_ends_while_storage_waits)
+{
+	prd(0, DATA, 512 | LAST);
+	disk.is_lazy = true;
+	dma(5, 1, 0x25);
+	/* stop() takes the machine apart: the storage is hurried, and done with the guest's memory. */
+	ck_assert_ptr_nonnull(disk.held);
+}
+END_TEST
+
 START_TEST(a_disk_that_shrinks)
 {
 	disk.size = 4 * 512;
@@ -521,6 +531,7 @@ Suite *fv_ide_suite(void)
 		without_bus_mastering_there_is_no_dma,
 		registers_written_in_mid_transfer_are_not_heard,
 		a_disk_that_shrinks,
+		the_machine_ends_while_storage_waits,
 	};
 	Suite *s = suite_create("fv_ide");
 	TCase *n = tcase_create("normal"), *h = tcase_create("hostile");
