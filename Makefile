@@ -32,6 +32,8 @@ HOST_FLAGS  := -std=gnu11 -I. -D_GNU_SOURCE -DPARAVANE_VERSION='"$(VERSION)"' -p
 GUEST_FLAGS := -std=gnu11 -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
                -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing \
                -fcf-protection=none -ffunction-sections -fdata-sections $(WARN)
+# clang says that it has no use for it where nothing is position-independent anyway.
+NO_PIE      := $(if $(findstring clang,$(CC)),,-no-pie)
 GHOST_FLAGS := -std=gnu11 -I. -DPV_HOSTED_TEST -pthread -fno-strict-aliasing $(WARN) $(SAN)
 
 # The host's side of the ABI sees guest pointers as inert numbers (abi/handle.h).
@@ -108,7 +110,7 @@ guest_objs = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/guests/$(1)/*.c tests/
 $(O)/guests/%: $$(call guest_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
 	$(call say,GUESTLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	$(Q)$(CC) -nostdlib -static $(NO_PIE) -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
 
 # ---- tests/guests/unix: its programs, and the archive of them inside the kernel --------------------
@@ -132,8 +134,8 @@ user_objs = $(patsubst %,$(O)/user/%.o,$(wildcard $(USER_DIR)/$(1).c $(USER_DIR)
 $(O)/user/bin/%: $$(call user_objs,$$*) $(USER_LIB)
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
-	    -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,-Ttext-segment=0x10000000000 -s -o $@ $^
+	$(Q)$(CC) -nostdlib -static $(NO_PIE) -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--no-relax -Wl,-Ttext-segment=0x10000000000 -s -o $@ $^
 $(O)/unix.cpio: $(USER_PROGS) tests/guests/unix/mkcpio.sh
 	$(call say,CPIO,$@)
 	$(Q)tests/guests/unix/mkcpio.sh bin $(sort $(USER_PROGS)) >$@
@@ -335,7 +337,7 @@ hostile_objs  = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/hostile/$(1)/*.c te
 $(HOSTILE_ELFS): $(O)/hostile/%: $$(call hostile_objs,$$*) $(O)/libpvguest.a pvops/boot/guest.lds
 	$(call say,GUESTLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	$(Q)$(CC) -nostdlib -static $(NO_PIE) -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	    -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T pvops/boot/guest.lds -o $@ $(filter %.o,$^) $(O)/libpvguest.a
 # ---- tests/fullvirt: kernels that boot natively and use nothing of the library -----------------------
 
@@ -344,7 +346,7 @@ fullvirt_objs  = $(patsubst %,$(O)/guest/%.o,$(wildcard tests/fullvirt/$(1)/*.c 
 $(FULLVIRT_ELFS): $(O)/fullvirt/%: $$(call fullvirt_objs,$$*) tests/fullvirt/%/link.lds
 	$(call say,GUESTLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	$(Q)$(CC) -nostdlib -static $(NO_PIE) -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	    -Wl,--no-warn-rwx-segments -T tests/fullvirt/$*/link.lds -o $@ $(filter %.o,$^)
 .PHONY: fullvirt-bins
 fullvirt-bins: $(FULLVIRT_ELFS)

@@ -183,17 +183,24 @@ static void wait_for_shutdown(const struct pv_boot *boot, bool heeds_it)
 
 /* ---- ends ---- */
 
-__attribute__((noipa)) static unsigned long read_nowhere(unsigned long *where)
+/* Functions that a report of the stack shows one by one. */
+#ifdef __clang__
+#define PLAIN_CALL __attribute__((noinline, optnone))
+#else
+#define PLAIN_CALL __attribute__((noipa))
+#endif
+
+PLAIN_CALL static unsigned long read_nowhere(unsigned long *where)
 {
 	return *(volatile unsigned long *)where + 1;
 }
 
-__attribute__((noipa)) static unsigned long second_call(unsigned long *where)
+PLAIN_CALL static unsigned long second_call(unsigned long *where)
 {
 	return read_nowhere(where) + 1;
 }
 
-__attribute__((noipa)) static unsigned long first_call(unsigned long *where)
+PLAIN_CALL static unsigned long first_call(unsigned long *where)
 {
 	return second_call(where) + 1;
 }
