@@ -180,7 +180,7 @@ help:
 #: make setup            install the Debian packages that the tests use (root, or sudo without a password);
 #:                       FULL=1 also fetches further stock kernels into O, without installing them
 #: make demo             build, boot guests, fetch a page from one, look at the disk of another
-#: make check            all tests: ABI, unit, guests, hostile input, power cuts, bounded fuzzing
+#: make check            all tests: ABI, unit, guests, hostile input, power cuts, bounded fuzzing; CHECK_JOBS=1 one at a time
 #: make check-abi        our ABI headers against Xen's
 #: make check-unit       unit tests;  make unit-NAME  one of them
 #: make check-guest      guests on every engine that works here, command line, kill test
