@@ -11,6 +11,7 @@
 inside() {
 	local what=$1 engine=$2 dir=$3 pid i
 	ip link set lo up
+	rm -f "$dir/serve" # of the run before, whose "net serves" is not ours
 	case $what in
 	tap)
 		ip tuntap add dev t0 mode tap && ip addr add 10.0.0.1/24 dev t0 && ip link set t0 up || exit 9
