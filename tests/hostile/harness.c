@@ -104,8 +104,8 @@ static unsigned count_descriptors(void)
 	return n;
 }
 
-/* Processes of ours: guest processes are made with us as their parent. */
-static unsigned count_children(void)
+/* Processes of ours: guest processes are made with us as their parent. out, or NULL: says who they are. */
+static unsigned look_at_children(FILE *out)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *e;
@@ -123,13 +123,21 @@ static unsigned count_children(void)
 		if (!f)
 			continue;
 		p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-		if (p && sscanf(p + 1, " %*c %d", &ppid) == 1 && ppid == (int)getpid())
+		if (p && sscanf(p + 1, " %*c %d", &ppid) == 1 && ppid == (int)getpid()) {
 			n++;
+			if (out)
+				fprintf(out, "    child: %.60s\n", line);
+		}
 		fclose(f);
 	}
 	if (d)
 		closedir(d);
 	return n;
+}
+
+static unsigned count_children(void)
+{
+	return look_at_children(NULL);
 }
 
 /* The engine may keep a few processes for the witness ready, so counts settle; they never grow. */
@@ -322,8 +330,11 @@ static const char *attack(const struct family *f, const char *kernel, uint64_t s
 	if (verbose || wrong)
 		tell(over, wrong);
 	end(&attacker);
-	if (!wrong && !settles(count_children, children))
+	if (!wrong && !settles(count_children, children)) {
+		fprintf(stderr, "there were %u processes of ours, now:\n", children);
+		look_at_children(stderr);
 		wrong = "a process was left behind";
+	}
 	if (!wrong && !settles(count_descriptors, descriptors))
 		wrong = "a descriptor was left behind";
 	if (!wrong && (atomic_load(&witness.g.d->ending)))
