@@ -160,8 +160,10 @@ $(O)/tests/unit/%: $(O)/host/tests/unit/test_%.c.o tests/unit/runner.c $(O)/libp
 units: $(UNIT_BINS)
 $(addprefix unit-,$(UNITS)): unit-%: $(O)/tests/unit/%
 	$(Q)$<
+# It takes a core from everybody else.
+ALONE := engine_crowd
 check-unit: $(UNIT_BINS)
-	$(Q)tests/check.sh -t 90 -j $(CHECK_JOBS) unit $(UNIT_BINS)
+	$(Q)tests/check.sh -t 90 -j $(CHECK_JOBS) $(addprefix -a ,$(ALONE)) unit $(UNIT_BINS)
 
 # ---- the house: everything a person types -----------------------------------------------------
 
@@ -275,8 +277,8 @@ fuzz:
 
 # Under sanitizers only hosted code runs: the unit tests, the fuzz targets, and the hypervisor that meets hostile
 # guests. The process engine starts processes that are emptied of everything, a sanitizer's shadow included, so
-# its own test, which looks into them, is left out.
-SAN_LEFT_OUT := engine_process
+# its own test, which looks into them, is left out; and so is the one that takes a core from all others.
+SAN_LEFT_OUT := engine_process $(ALONE)
 check-san:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SANITIZE=address,undefined CFLAGS="-O1 -g" san-run
 SAN_ENV    := ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1

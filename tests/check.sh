@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: MIT
 # Runs test programs, each within a time limit, and adds up what they say.
 #
-#   tests/check.sh [-t SECONDS] [-j JOBS] TITLE PROGRAM...
+#   tests/check.sh [-t SECONDS] [-j JOBS] [-a NAME]... TITLE PROGRAM...
 #
 # Most of a test's time is waiting, so JOBS of them run side by side (1 unless told). A script with a line that begins
-# with '# alone:' runs when all others are through, and by itself; the line says why.
+# with '# alone:' runs when all others are through, and by itself; the line says why. So does a program named by -a.
 # A program's last count counts: either 'N passed, N failed, N skipped' or the closing line of `check`.
 # A program without one, or that exits non-zero with no failure counted, counts as one failure.
 # The log of each program is kept under $O/check/.
 set -u
 export LC_ALL=C
-limit=120 jobs=1
-while [ "${1-}" = -t ] || [ "${1-}" = -j ]; do
-	if [ "$1" = -t ]; then limit=$2; else jobs=$2; fi
-	shift 2
+limit=120 jobs=1 names=
+while getopts t:j:a: option; do
+	case $option in
+	t) limit=$OPTARG;;
+	j) jobs=$OPTARG;;
+	a) names="$names $OPTARG ";;
+	*) exit 2;;
+	esac
 done
+shift $((OPTIND - 1))
 title=$1; shift
 O=${O:-build}; export O
 logs=$O/check/$title
@@ -70,7 +75,10 @@ trap stop INT TERM
 
 alone=()
 for prog; do
-	if [[ $prog = *.sh ]] && grep -q '^# alone:' "$prog"; then alone+=("$prog"); continue; fi
+	if [[ $names = *" ${prog##*/} "* ]] || { [[ $prog = *.sh ]] && grep -q '^# alone:' "$prog"; }; then
+		alone+=("$prog")
+		continue
+	fi
 	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
 	run "$prog" &
 done
