@@ -6,6 +6,7 @@
  *   0x70, 0x71   clock and CMOS memory
  *   0x92         bit 0: reset; bit 1: the A20 gate, always open
  *   0xf4         QEMU's isa-debug-exit, as it is usually placed
+ *   0x505        QEMU's pvpanic: bit 0 says that the kernel has given up
  *   0x600        power management as of PIIX4: 0x604 switches off, 0x608 is a clock
  *
  * The clock is the host's, in UTC. Not handled: setting it (ignored), alarms and its interrupt.
@@ -24,8 +25,9 @@
 #define PM1_SLEEP     0x2000u
 #define PM1_TYPE      0x1c00u /* 0: off */
 #define RESET_COMMAND 0xfe
+#define PANICKED      0x01u
 
-enum { KBD, CMOS, PORT92, DEBUG_EXIT, PM, NR_RANGES };
+enum { KBD, CMOS, PORT92, DEBUG_EXIT, PANIC, PM, NR_RANGES };
 
 struct fv_board {
 	struct fv_bus *bus;
@@ -181,6 +183,24 @@ static void exit_out(void *dev, uint32_t offset, unsigned size, uint32_t value)
 	fv_power(b->bus, FV_POWER_DEBUG_EXIT, value);
 }
 
+static uint32_t panic_in(void *dev, uint32_t offset, unsigned size)
+{
+	(void)dev;
+	(void)offset;
+	(void)size;
+	return PANICKED; /* what may be told */
+}
+
+static void panic_out(void *dev, uint32_t offset, unsigned size, uint32_t value)
+{
+	struct fv_board *b = dev;
+
+	(void)offset;
+	(void)size;
+	if (value & PANICKED)
+		fv_power(b->bus, FV_POWER_PANIC, 0);
+}
+
 static uint32_t pm_in(void *dev, uint32_t offset, unsigned size)
 {
 	struct fv_board *b = dev;
@@ -221,6 +241,7 @@ static const struct {
 	[CMOS] = { { .in = cmos_in, .out = cmos_out }, 0x70, 2, true },
 	[PORT92] = { { .in = port92_in, .out = port92_out }, 0x92, 1, true },
 	[DEBUG_EXIT] = { { .in = exit_in, .out = exit_out }, 0xf4, 4, false },
+	[PANIC] = { { .in = panic_in, .out = panic_out }, 0x505, 1, false },
 	[PM] = { { .in = pm_in, .out = pm_out }, 0x600, 16, false },
 };
 

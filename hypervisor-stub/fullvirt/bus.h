@@ -34,7 +34,7 @@
 #define FV_BUS_COMPLAINTS 32 /* lines about one guest */
 #define FV_IRQ_LINES      16
 
-enum fv_power { FV_POWER_OFF, FV_POWER_RESET, FV_POWER_DEBUG_EXIT };
+enum fv_power { FV_POWER_OFF, FV_POWER_RESET, FV_POWER_DEBUG_EXIT, FV_POWER_PANIC };
 
 /* What the CPU's side and the toolstack do for the devices. arg goes to each; any may be NULL. */
 struct fv_bus_host {

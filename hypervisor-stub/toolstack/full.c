@@ -79,10 +79,11 @@ static void host_power(void *arg, enum fv_power what, unsigned code)
 		[FV_POWER_OFF] = FV_END_POWEROFF,
 		[FV_POWER_RESET] = FV_END_RESET,
 		[FV_POWER_DEBUG_EXIT] = FV_END_CODE,
+		[FV_POWER_PANIC] = FV_END_CRASH,
 	};
 	struct full *f = arg;
 
-	fv_end(&f->m, end[what], code, NULL);
+	fv_end(&f->m, end[what], code, what == FV_POWER_PANIC ? "its kernel gave up" : NULL);
 }
 
 static void host_wrote(void *arg, uint64_t gpa, uint64_t len)

@@ -47,6 +47,8 @@ verdicts "utest" "$work/out"
 contains "what is typed reaches the shell" "$work/out" '^ *1 +3 +6'
 guest 20 "$GUESTS/unix" "run=echo from the ramdisk" --ramdisk "$O/unix.cpio" </dev/null
 contains "a ramdisk" "$work/out" '^from the ramdisk'
+guest 20 "$GUESTS/unix" "root=/dev/nothing" </dev/null
+expect "a kernel that panics has crashed" 10 "$rc"
 
 # Devices by the same words as in the other mode.
 truncate -s 16M "$work/disk"

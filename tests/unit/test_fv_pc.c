@@ -469,6 +469,7 @@ static const struct {
 	{ 0x92, 1, 3, 1, FV_POWER_RESET },      { 0x92, 1, 2, 0, 0 },
 	{ 0x604, 2, 0x2000, 1, FV_POWER_OFF },  { 0x604, 2, 0x3400, 0, 0 },
 	{ 0xf4, 4, 7, 1, FV_POWER_DEBUG_EXIT }, { 0x604, 2, 1, 0, 0 },
+	{ 0x505, 1, 1, 1, FV_POWER_PANIC },     { 0x505, 1, 2, 0, 0 },
 };
 
 START_TEST(off_and_reset)
