@@ -17,7 +17,7 @@
 
 #define CHART_WIDTH 860.0
 #define LABEL_WIDTH 110.0
-#define VALUE_WIDTH 130.0
+#define VALUE_WIDTH 210.0
 #define BAR_HEIGHT  18.0
 #define BAR_PITCH   24.0
 #define AXIS_HEIGHT 20.0
@@ -146,7 +146,7 @@ static void axis(const struct scale *s, double height)
 static void bar(const struct table_row *r, int i, const struct scale *s, double y)
 {
 	const struct table_cell *c = &r->cell[i], *native = NULL;
-	double x = place(s, c->median), middle = y + BAR_HEIGHT / 2;
+	double x = place(s, c->median), end = place(s, c->high), middle = y + BAR_HEIGHT / 2;
 	int n = table_system(&table, "native");
 	char number[32];
 
@@ -163,7 +163,8 @@ static void bar(const struct table_row *r, int i, const struct scale *s, double 
 		fprintf(out,
 		        "<line class=\"spread\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
 		        place(s, c->low), middle, place(s, c->high), middle);
-	fprintf(out, "<text x=\"%.1f\" y=\"%.1f\">%s ", x + 6, middle + 4, number);
+	fprintf(out, "<text x=\"%.1f\" y=\"%.1f\">%s ", (end > x ? end : x) + 6, middle + 4,
+	        number);
 	text(r->unit);
 	if (native && native != c)
 		fprintf(out, ", %.3g of native", c->median / native->median);
