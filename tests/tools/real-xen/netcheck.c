@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PORT      7
@@ -166,14 +167,27 @@ static void check_ping(void)
 	close(fd);
 }
 
-static int connect_to_guest(void)
+/*
+ * -1: it does not come. The guest serves one connection: so one that has begun is waited for, not given up
+ * for another, however late the answer.
+ */
+static int connect_to_guest(int seconds)
 {
 	int fd = open_socket(SOCK_STREAM, 0);
+	time_t end = time(NULL) + seconds;
 
-	if (!connect(fd, (struct sockaddr *)&guest, sizeof(guest)))
-		return fd;
-	close(fd);
-	return -1;
+	while (connect(fd, (struct sockaddr *)&guest, sizeof(guest)) && errno != EISCONN) {
+		if (time(NULL) >= end) {
+			close(fd);
+			return -1;
+		}
+		if (errno == EINPROGRESS || errno == EALREADY || errno == EAGAIN)
+			continue; /* it goes on, and connect() waits for it again */
+		close(fd);
+		sleep(1);
+		fd = open_socket(SOCK_STREAM, 0);
+	}
+	return fd;
 }
 
 static void check_stream(int fd)
@@ -214,7 +228,7 @@ static pid_t start(void (*fn)(void))
 
 int main(int argc, char **argv)
 {
-	int seconds = argc == 3 ? atoi(argv[2]) : 0, fd = -1, datagrams;
+	int seconds = argc == 3 ? atoi(argv[2]) : 0, fd, datagrams;
 	pid_t server[2];
 
 	if (seconds < 1 || inet_pton(AF_INET, argv[1], &guest.sin_addr) != 1) {
@@ -226,11 +240,7 @@ int main(int argc, char **argv)
 		out[i] = (uint8_t)(i * 7 + i / 251);
 	server[0] = start(serve_datagrams);
 	server[1] = start(serve_streams);
-	for (int i = 0; i < seconds && fd < 0; i++) {
-		fd = connect_to_guest();
-		if (fd < 0)
-			sleep(1);
-	}
+	fd = connect_to_guest(seconds);
 	if (fd >= 0) {
 		check_stream(fd);
 		check_datagrams();
