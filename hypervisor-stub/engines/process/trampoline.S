@@ -119,6 +119,17 @@
 	mov	%rax, STATE(OUT_REGS + \to)
 .endm
 
+/* To where an iret has prepared to go, in this process; all other registers are the guest's already. */
+.macro RETURN_HERE
+	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
+	mov	STATE(STATE_RETURN + RETURN_RCX), %rcx
+	mov	STATE(STATE_RETURN + RETURN_R11), %r11
+	lea	STATE(STATE_RETURN + RETURN_RFLAGS), %rsp
+	popfq
+	pop	%rsp
+	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+.endm
+
 /* Makes rax a canonical address, as a segment base must be. */
 .macro CANONICAL
 	shl	$16, %rax
@@ -465,13 +476,7 @@ return_in_place: /* all other registers, and the floating-point state, are the u
 	orl	$PE_CHANGED_MODE, STATE(STATE_CHANGED)
 	movl	$1, STATE(STATE_MODE)
 	incl	STATE(STATE_LOCAL + 4 * __HYPERVISOR_iret)
-	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
-	mov	STATE(STATE_RETURN + RETURN_RCX), %rcx
-	mov	STATE(STATE_RETURN + RETURN_R11), %r11
-	lea	STATE(STATE_RETURN + RETURN_RFLAGS), %rsp
-	popfq
-	pop	%rsp
-	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+	RETURN_HERE
 
 /* ---- a kernel that believes to be at ring 0 ---------------------------------------------------- */
 
@@ -560,13 +565,7 @@ touch_native_iret:
 	cmp	CTL(CTL_NATIVE_CS), %ecx
 	jne	1f
 	NATIVE_FLAGS native_slow_iret
-	mov	STATE(STATE_RETURN + RETURN_RAX), %rax
-	mov	STATE(STATE_RETURN + RETURN_RCX), %rcx
-	mov	STATE(STATE_RETURN + RETURN_R11), %r11
-	lea	STATE(STATE_RETURN + RETURN_RFLAGS), %rsp
-	popfq
-	pop	%rsp
-	jmp	*STATE(STATE_RETURN + RETURN_RIP)
+	RETURN_HERE
 1:	cmpl	$0, CTL(CTL_PEER)
 	je	native_slow_iret
 	cmpl	$0, CTL(CTL_NATIVE_ASKS)
